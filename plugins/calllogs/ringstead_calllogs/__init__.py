@@ -1,0 +1,1 @@
+"""Call history: the call logs plugin."""
