@@ -1,0 +1,1 @@
+"""Partner, organization, subscriber; hosts; the context of a request."""

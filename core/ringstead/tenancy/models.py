@@ -1,0 +1,209 @@
+"""Tables of tenancy: partner → organization → subscriber, hosts, who may sign in where, and which features are on."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ringstead.db.base import Base, CreatedAt, DirectoryScoped, OrgScoped, PartnerScoped, new_id
+
+
+class Partner(Base):
+    """A reseller with its own brand and host names. Readable only in its own scope (row-level security)."""
+
+    __tablename__ = "partner"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(default="active")
+    brand: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    features_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[CreatedAt]
+
+
+class Host(Base):
+    """A host name. `kind` is portal, console or sip; `org_id` binds a host to one organization."""
+
+    __tablename__ = "host"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID]
+    org_id: Mapped[UUID | None]
+    kind: Mapped[str]
+
+
+class Organization(DirectoryScoped, Base):
+    """A customer of a partner. Its `org_id` is the key that every row of the organization leads with."""
+
+    __tablename__ = "organization"
+
+    slug: Mapped[str]
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(default="active")
+    features_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[CreatedAt]
+
+    @property
+    def id(self) -> UUID:
+        """The organization's id, the same as `org_id`."""
+        return self.org_id
+
+
+class Subscriber(DirectoryScoped, Base):
+    """A person (or place) with an extension. `number` is the DID in E.164, if there is one."""
+
+    __tablename__ = "subscriber"
+    __table_args__ = (UniqueConstraint("org_id", "extension"), UniqueConstraint("org_id", "number"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    extension: Mapped[str]
+    number: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="active")
+    created_at: Mapped[CreatedAt]
+
+
+class Membership(DirectoryScoped, Base):
+    """What an account is in an organization: a `role`, and the subscriber whose portal it opens."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("org_id", "account_id", "subscriber_id"),
+        ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID]
+    subscriber_id: Mapped[UUID]
+    role: Mapped[str]
+
+
+class OrganizationFeature(OrgScoped, Base):
+    """Whether a plugin is on for an organization. No row means off."""
+
+    __tablename__ = "organization_feature"
+
+    plugin: Mapped[str] = mapped_column(primary_key=True)
+    enabled: Mapped[bool]
+    changed_at: Mapped[CreatedAt]
+
+
+class PartnerFeature(PartnerScoped, Base):
+    """Whether a partner allows a plugin to its organizations. No row means allowed."""
+
+    __tablename__ = "partner_feature"
+
+    plugin: Mapped[str] = mapped_column(primary_key=True)
+    allowed: Mapped[bool]
+
+
+class RolePermission(OrgScoped, Base):
+    """An organization's exception to a permission's default roles: granted or taken away."""
+
+    __tablename__ = "role_permission"
+
+    role: Mapped[str] = mapped_column(primary_key=True)
+    permission: Mapped[str] = mapped_column(primary_key=True)
+    granted: Mapped[bool]
+
+
+class Account(PartnerScoped, Base):
+    """Somebody who signs in with an e-mail address at one partner. `staff_role`: partner_admin, partner_support or None."""
+
+    __tablename__ = "account"
+    __table_args__ = (UniqueConstraint("partner_id", "email"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    email: Mapped[str]
+    name: Mapped[str]
+    password_hash: Mapped[str | None]
+    password_changed_at: Mapped[datetime | None]
+    staff_role: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="active")
+    created_at: Mapped[CreatedAt]
+
+
+class WebSession(PartnerScoped, Base):
+    """A signed-in browser. Only the SHA-256 of its token is stored; deleting the row signs it out."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (
+        UniqueConstraint("partner_id", "token_hash"),
+        ForeignKeyConstraint(["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    token_hash: Mapped[bytes]
+    account_id: Mapped[UUID]
+    org_id: Mapped[UUID | None]
+    membership_id: Mapped[UUID | None]
+    site: Mapped[str]
+    csrf_token: Mapped[str]
+    address: Mapped[str] = mapped_column(default="")
+    user_agent: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[CreatedAt]
+    last_seen_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]
+
+
+class AuditEntry(PartnerScoped, Base):
+    """One line of the append-only audit trail. `actor_*` did it, `subject_*` is whose portal it touched."""
+
+    __tablename__ = "audit_entry"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    org_id: Mapped[UUID | None]
+    at: Mapped[CreatedAt]
+    actor_account_id: Mapped[UUID | None]
+    actor_name: Mapped[str] = mapped_column(default="")
+    subject_subscriber_id: Mapped[UUID | None]
+    action: Mapped[str]
+    target: Mapped[str] = mapped_column(default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    address: Mapped[str] = mapped_column(default="")
+
+
+class PlatformSetting(Base):
+    """A preference's value for the whole platform."""
+
+    __tablename__ = "platform_setting"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    locked: Mapped[bool] = mapped_column(default=False)
+
+
+class PartnerSetting(PartnerScoped, Base):
+    """A preference's value for a partner. `value` is any JSON value."""
+
+    __tablename__ = "partner_setting"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    locked: Mapped[bool] = mapped_column(default=False)
+
+
+class OrganizationSetting(OrgScoped, Base):
+    """A preference's value for an organization."""
+
+    __tablename__ = "organization_setting"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    locked: Mapped[bool] = mapped_column(default=False)
+
+
+class SubscriberSetting(OrgScoped, Base):
+    """A preference's value for one subscriber."""
+
+    __tablename__ = "subscriber_setting"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+    )
+
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
