@@ -14,10 +14,7 @@ def main() -> int:
     """Compare the page with the table in the code; name the mend when they differ."""
     if PAGE.exists() and PAGE.read_text(encoding="utf-8") == settings_page():
         return 0
-    print(
-        f"{PAGE}: not what the settings say. Mend: ringstead settings docs > docs/settings.md",
-        file=sys.stderr,
-    )
+    print(f"{PAGE} is out of date. Mend: ringstead settings docs > docs/settings.md", file=sys.stderr)
     return 1
 
 
