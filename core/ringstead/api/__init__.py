@@ -1,0 +1,46 @@
+"""The only door for plugins: everything an add-on may import from Ringstead is here or one level below.
+
+`ringstead.api` for contributions, hooks and services, `ringstead.api.models` for tables, `ringstead.api.migrations` for
+migrations, `ringstead.api.testing` for tests. What is not reachable from here may change without notice.
+"""
+
+from pyramid.i18n import TranslationStringFactory as translations
+
+from ringstead.api.contributions import (
+    API_VERSION,
+    PUBLIC,
+    SIGNED_IN,
+    Card,
+    EventListener,
+    JobSpec,
+    NavItem,
+    Permission,
+    PluginInfo,
+    Route,
+    SearchHit,
+    Setting,
+    SwitchMessage,
+)
+from ringstead.api.hookspecs import hookimpl
+from ringstead.db.base import new_id
+from ringstead.tenancy.context import TenantContext
+
+__all__ = [
+    "API_VERSION",
+    "PUBLIC",
+    "SIGNED_IN",
+    "Card",
+    "EventListener",
+    "JobSpec",
+    "NavItem",
+    "Permission",
+    "PluginInfo",
+    "Route",
+    "SearchHit",
+    "Setting",
+    "SwitchMessage",
+    "TenantContext",
+    "hookimpl",
+    "new_id",
+    "translations",
+]

@@ -1,0 +1,188 @@
+"""What a plugin may contribute: frozen, keyword-only declarations that the registry checks and stamps.
+
+Every string that a person reads is a translation string (`translations("your_package")`). Ids and names start with
+the plugin's name: `calllogs.list`, `calllogs:call:read`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pyramid.request import Request
+    from pyramid.response import Response
+    from sqlalchemy import Select
+
+    from ringstead.db.engine import Database
+    from ringstead.db.session import TenantSession
+    from ringstead.events import Event
+    from ringstead.switch.nodes import SwitchNode
+    from ringstead.tenancy.context import TenantContext
+
+API_VERSION = (1, 0)
+
+Role = Literal["subscriber", "org_admin", "partner_support", "partner_admin"]
+Site = Literal["portal", "console"]
+Level = Literal["platform", "partner", "organization", "subscriber"]
+
+SIGNED_IN = "core:session:use"
+"""Permission that everybody has who is signed in."""
+PUBLIC = "core:page:public"
+"""Permission that everybody has, signed in or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """Who a plugin is. `api` is the (major, minor) of `API_VERSION` it was written for."""
+
+    name: str
+    title: str
+    version: str
+    api: tuple[int, int]
+    package: str
+    """Import package whose `templates/`, `static/`, `locale/` and `migrations/` belong to the plugin."""
+    addon: bool = True
+    """Whether its pages stand under «Add-ons» and its cards carry its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """A right named `plugin:resource:action`, and the roles that have it unless an organization says otherwise."""
+
+    name: str
+    title: str
+    default_roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A page or action: an address and the view that answers it.
+
+    `view(context, request)` gets the `TenantContext` and returns a dict for `renderer` or a response. It is reached only
+    when the plugin is on for the organization and the reader holds `permission`.
+    """
+
+    name: str
+    pattern: str
+    view: "Callable[[TenantContext, Request], Any]"
+    permission: str
+    methods: tuple[str, ...] = ("GET",)
+    renderer: str | None = None
+    site: Site = "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavItem:
+    """An entry of the navigation. `icon` names a symbol of the sprite; `section` is main, addons or account."""
+
+    id: str
+    title: str
+    route: str
+    permission: str
+    icon: str = "puzzle"
+    section: Literal["main", "addons", "account"] = "main"
+    order: int = 500
+    tab: bool = False
+    """Whether it may stand in the phone's tab bar (the first three by order do, between Home and More)."""
+    site: Site = "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card of the landing page.
+
+    Its data is a single SELECT, so that the cards of all plugins are read in one statement. `query(ctx)` builds it on
+    the plugin's ORM classes (it is scoped to the organization; ask for the subscriber's rows yourself);
+    `present(ctx, rows)` turns the rows (dicts by column label) into the template's variables and gets no session: it
+    has two seconds.
+    """
+
+    id: str
+    title: str
+    permission: str
+    template: str
+    present: "Callable[[TenantContext, Sequence[Mapping[str, Any]]], Mapping[str, Any]]"
+    query: "Callable[[TenantContext], Select[Any]] | None" = None
+    area: Literal["top", "main", "side"] = "side"
+    size: Literal[1, 2] = 1
+    order: int = 500
+    link_route: str | None = None
+    link_title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A preference in the cascade platform → partner → organization → subscriber.
+
+    `level` is the deepest level that may set it. `type` is bool, int, str or list; `choices` and `minimum`/`maximum` bound it.
+    """
+
+    name: str
+    title: str
+    type: type
+    default: Any
+    level: Level
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A background job. `run(database, **arguments)` takes ids, never rows, and must stand being run twice.
+
+    `every` is a cron expression for a periodic job, which gets no arguments.
+    """
+
+    name: str
+    run: "Callable[..., None]"
+    every: str | None = None
+    attempts: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventListener:
+    """`handle(session, event)` runs in the worker after the commit of what emitted `event`, in the event's organization."""
+
+    name: str
+    event: "type[Event]"
+    handle: "Callable[[TenantSession, Event], None]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchMessage:
+    """A message that a switch may send to `POST /switch/v1/<path>`.
+
+    `handle(node, request, database)` answers it; the node is already authenticated. The body is a bounded stream:
+    read `request.body_file`, never more than it needs.
+    """
+
+    path: str
+    handle: "Callable[[SwitchNode, Request, Database], Response]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """One answer to the search box. `url` is an address of this portal."""
+
+    title: str
+    url: str
+    detail: str = ""
+    icon: str = "puzzle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contributions:
+    """All that one plugin declared, checked."""
+
+    permissions: tuple[Permission, ...] = ()
+    navigation: tuple[NavItem, ...] = ()
+    cards: tuple[Card, ...] = ()
+    routes: tuple[Route, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    jobs: tuple[JobSpec, ...] = ()
+    listeners: tuple[EventListener, ...] = ()
+    switch_messages: tuple[SwitchMessage, ...] = ()
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+    """The plugin's implementations of ask hooks, by hook name."""

@@ -1,0 +1,93 @@
+"""The hooks of Ringstead: the whole list of what the portal asks a plugin.
+
+*Declare* hooks run once at start and return what the plugin contributes. *Ask* hooks run per request, through the gate,
+only for plugins that are on for the organization. `docs/hooks.md` explains each; a test compares the two.
+"""
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from ringstead.api.contributions import (
+    Card,
+    EventListener,
+    JobSpec,
+    NavItem,
+    Permission,
+    PluginInfo,
+    Route,
+    SearchHit,
+    Setting,
+    SwitchMessage,
+)
+
+if TYPE_CHECKING:
+    from ringstead.db.session import TenantSession
+    from ringstead.tenancy.context import TenantContext
+
+PROJECT = "ringstead"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def plugin_info() -> PluginInfo:  # type: ignore[empty-body]
+    """Say who the plugin is. Required."""
+
+
+@hookspec
+def declare_permissions() -> list[Permission]:  # type: ignore[empty-body]
+    """The rights that the plugin's pages ask for."""
+
+
+@hookspec
+def declare_routes() -> list[Route]:  # type: ignore[empty-body]
+    """Pages and actions."""
+
+
+@hookspec
+def declare_navigation() -> list[NavItem]:  # type: ignore[empty-body]
+    """Entries of the sidebar and the phone's tab bar."""
+
+
+@hookspec
+def declare_cards() -> list[Card]:  # type: ignore[empty-body]
+    """Cards of the landing page."""
+
+
+@hookspec
+def declare_settings() -> list[Setting]:  # type: ignore[empty-body]
+    """Preferences that partner, organization or subscriber may set."""
+
+
+@hookspec
+def declare_jobs() -> list[JobSpec]:  # type: ignore[empty-body]
+    """Background and periodic jobs."""
+
+
+@hookspec
+def declare_listeners() -> list[EventListener]:  # type: ignore[empty-body]
+    """What to do, in the worker, after something happened."""
+
+
+@hookspec
+def declare_switch_messages() -> list[SwitchMessage]:  # type: ignore[empty-body]
+    """Messages that a switch sends to the portal."""
+
+
+@hookspec
+def search(ctx: "TenantContext", session: "TenantSession", query: str, limit: int) -> list[SearchHit]:  # type: ignore[empty-body]
+    """Answer the search box: at most `limit` hits for `query` (1 to 100 characters) that the reader may see."""
+
+
+DECLARE_HOOKS: dict[str, type] = {
+    "declare_permissions": Permission,
+    "declare_routes": Route,
+    "declare_navigation": NavItem,
+    "declare_cards": Card,
+    "declare_settings": Setting,
+    "declare_jobs": JobSpec,
+    "declare_listeners": EventListener,
+    "declare_switch_messages": SwitchMessage,
+}
+ASK_HOOKS = ("search",)

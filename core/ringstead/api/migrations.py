@@ -1,0 +1,54 @@
+"""Helpers for a plugin's migrations."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from ringstead.db.policy import ORG_RULE, protect
+
+
+def create_tenant_table(
+    name: str, *columns: Any, key: tuple[str, ...] = ("id",), partition_by: str | None = None
+) -> None:
+    """Create a table of organization-owned rows: `org_id`, primary key `(org_id, *key)`, policy and grants together.
+
+    `columns` are the other columns and constraints. `partition_by` names a timestamp column for monthly range partitions
+    (it must be part of `key`); make the partitions with `ensure_month_partition`.
+    """
+    options = {} if partition_by is None else {"postgresql_partition_by": f"RANGE ({partition_by})"}
+    op.create_table(
+        name, sa.Column("org_id", sa.Uuid(), nullable=False), *columns, sa.PrimaryKeyConstraint("org_id", *key), **options
+    )
+    protect(op, name, ORG_RULE)
+
+
+def create_month_partitions(name: str) -> None:
+    """Create the function `NAME_ensure_month(timestamptz)`, by which the application makes the partition of a month.
+
+    The application may not create tables, so the function runs with its owner's rights and does nothing but this. The
+    partition gets the parent's policy as its own too: a partition named directly must not go round it.
+    """
+    op.execute(f"""
+        CREATE FUNCTION {name}_ensure_month(p_at timestamptz) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+        DECLARE
+            v_from timestamptz := date_trunc('month', p_at, 'UTC');
+            v_name text := '{name}_' || to_char(v_from AT TIME ZONE 'UTC', 'YYYYMM');
+        BEGIN
+            IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
+            PERFORM pg_advisory_xact_lock(hashtext(v_name));
+            IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
+            EXECUTE format('CREATE TABLE %I PARTITION OF {name} FOR VALUES FROM (%L) TO (%L)',
+                           v_name, v_from, (v_from AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_name);
+            EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_name);
+            EXECUTE format('CREATE POLICY tenant ON %I USING ({_quoted(ORG_RULE)}) WITH CHECK ({_quoted(ORG_RULE)})', v_name);
+        END $$
+    """)
+    op.execute(f"REVOKE ALL ON FUNCTION {name}_ensure_month(timestamptz) FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION {name}_ensure_month(timestamptz) TO ringstead_app, ringstead_operator")
+
+
+def _quoted(rule: str) -> str:
+    return rule.replace("'", "''").replace("%", "%%")

@@ -1,0 +1,1 @@
+"""The settings cascade: platform → partner → organization → subscriber, with provenance and locks."""

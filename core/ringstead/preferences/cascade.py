@@ -1,0 +1,68 @@
+"""Resolve preferences. The deepest level that has a value wins, unless a level above locked its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ringstead.api.contributions import Level, Setting
+
+LEVELS: tuple[Level, ...] = ("platform", "partner", "organization", "subscriber")
+Stored = Mapping[str, Mapping[str, tuple[Any, bool]] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A preference's value, the level it comes from (None: the default), and the level that locked it, if any."""
+
+    value: Any
+    source: Level | None
+    locked_by: Level | None
+
+
+class UnknownSetting(KeyError):
+    """No plugin declared a preference of this name."""
+
+
+class Preferences:
+    """The preferences that hold for one subscriber (or one level above), read together with the session."""
+
+    __slots__ = ("_declared", "_stored")
+
+    def __init__(self, declared: Mapping[str, Setting], stored: Stored | None) -> None:
+        self._declared, self._stored = declared, stored or {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.resolve(name).value
+
+    def resolve(self, name: str) -> Resolved:
+        """The value of `name` with its provenance. Raises `UnknownSetting`."""
+        setting = self._declared.get(name)
+        if setting is None:
+            raise UnknownSetting(f"no plugin declares the setting {name!r}")
+        found = Resolved(setting.default, None, None)
+        for level in LEVELS[: LEVELS.index(setting.level) + 1]:
+            values = self._stored.get(level)
+            if values and name in values and fits(setting, values[name][0]):
+                value, locked = values[name]
+                found = Resolved(value, level, level if locked else None)
+                if locked:
+                    break
+        return found
+
+
+def fits(setting: Setting, value: Any) -> bool:
+    """Whether a stored value still fits its declaration (an upgrade may have narrowed it)."""
+    return problem_with(setting, value) is None
+
+
+def problem_with(setting: Setting, value: Any) -> str | None:
+    """What is wrong with `value` for `setting`, in words for the log and the operator; None when nothing is."""
+    if type(value) is not setting.type:
+        return f"must be {setting.type.__name__}, not {type(value).__name__}"
+    if setting.choices and value not in setting.choices:
+        return f"must be one of {', '.join(map(str, setting.choices))}"
+    if setting.type is int and setting.minimum is not None and value < setting.minimum:
+        return f"must be at least {setting.minimum}"
+    if setting.type is int and setting.maximum is not None and value > setting.maximum:
+        return f"must be at most {setting.maximum}"
+    return None

@@ -1,0 +1,100 @@
+"""The context of a request: which partner, site, organization, subscriber and rights. Views get it as `context`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from ringstead.plugins.registry import FeatureSet
+    from ringstead.preferences.cascade import Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerInfo:
+    """The partner of the host. `brand` holds the typed tokens of `ringstead.theming.brand`, as stored."""
+
+    id: UUID
+    slug: str
+    name: str
+    brand: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """What a host name is: a partner's portal or console. `org_id` when the host belongs to one organization."""
+
+    host: str
+    kind: Literal["portal", "console", "sip"]
+    partner: PartnerInfo
+    org_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationInfo:
+    """The signed-in organization."""
+
+    id: UUID
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberInfo:
+    """The subscriber whose portal this is. `number` is E.164 or None."""
+
+    id: UUID
+    name: str
+    extension: str
+    number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """The person who signed in. `role` is one of `ringstead.api.Role`."""
+
+    id: UUID
+    name: str
+    email: str
+    role: str
+    session_id: UUID
+    csrf_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """Everything that a view, a template or a plugin may know about who is asking. Immutable."""
+
+    site: SiteInfo
+    preferences: "Preferences"
+    features: "FeatureSet"
+    account: AccountInfo | None = None
+    organization: OrganizationInfo | None = None
+    subscriber: SubscriberInfo | None = None
+    permissions: frozenset[str] = field(default_factory=frozenset)
+    locale: str = "en"
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    @property
+    def partner(self) -> PartnerInfo:
+        """The partner of the host."""
+        return self.site.partner
+
+    @property
+    def org_id(self) -> UUID:
+        """The organization's id; only for pages that a signed-in subscriber or organization admin reaches."""
+        if self.organization is None:
+            raise LookupError("this request is not inside an organization")
+        return self.organization.id
+
+    @property
+    def subscriber_id(self) -> UUID:
+        """The subscriber's id; only for pages of a signed-in subscriber."""
+        if self.subscriber is None:
+            raise LookupError("this request has no subscriber")
+        return self.subscriber.id
+
+    def can(self, permission: str) -> bool:
+        """Whether the reader holds `permission` (a plugin that is off gives nobody its permissions)."""
+        return permission in self.permissions

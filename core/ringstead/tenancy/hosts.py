@@ -1,0 +1,65 @@
+"""Host names: the exact `Host` of a request decides partner and site. Nothing else does."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+from cachetools import LRUCache
+from sqlalchemy import Engine, text
+
+from ringstead.tenancy.context import PartnerInfo, SiteInfo
+
+HOSTS_CHANNEL = "ringstead_hosts"
+_FRESH_SECONDS = 30.0
+
+
+class HostDirectory:
+    """Sites by host name, cached per process with a bound; unknown names are remembered too, but not for long.
+
+    A change is announced on `HOSTS_CHANNEL` (payload: the partner's id) and is seen after `_FRESH_SECONDS` at the latest.
+    """
+
+    def __init__(self, engine: Engine, size: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._clock = engine, clock
+        self._sites: LRUCache[str, tuple[float, SiteInfo | None]] = LRUCache(size)
+        self._lock = Lock()
+
+    def resolve(self, host: str) -> SiteInfo | None:
+        """The site of `host` (lower case, without a port), or None when it is not ours."""
+        with self._lock:
+            known = self._sites.get(host)
+        if known is not None and self._clock() - known[0] < _FRESH_SECONDS:
+            return known[1]
+        site = self._read(host)
+        with self._lock:
+            self._sites[host] = (self._clock(), site)
+        return site
+
+    def forget(self, partner_id: str) -> None:
+        """Drop a partner's hosts, and the unknown ones: one of them may be new."""
+        with self._lock:
+            stale = [h for h, (_, s) in self._sites.items() if s is None or str(s.partner.id) == partner_id]
+            for host in stale:
+                del self._sites[host]
+
+    def forget_all(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._sites.clear()
+
+    def _read(self, host: str) -> SiteInfo | None:
+        with self._engine.begin() as connection:
+            row = connection.execute(text("SELECT * FROM resolve_host(:host)"), {"host": host}).one_or_none()
+        if row is None or row.status != "active":
+            return None
+        partner = PartnerInfo(row.partner_id, row.slug, row.name, row.brand)
+        return SiteInfo(host, row.kind, partner, row.org_id)
+
+
+def normal_host(header: str) -> str:
+    """A `Host` header as the directory knows it: lower case, no port, no trailing dot."""
+    host = header.strip().lower()
+    name, _, port = host.rpartition(":")
+    if name and port.isdigit() and not name.endswith(":"):
+        host = name
+    return host.rstrip(".")
