@@ -1,7 +1,7 @@
 """Static files of the core and of every plugin, served under an address that names their contents.
 
-`/static/{digest}/{name}/{path}`: `name` is `core` or a plugin's name, `digest` covers every file of every root, so a
-browser may keep an answer for ever and a new release is a new address.
+`/static/{digest}/{name}/{path}`: `name` is `core` or a plugin's name, `digest` covers every file of every
+root, so a browser may keep an answer for ever and a new release is a new address.
 """
 
 import gzip
@@ -38,8 +38,9 @@ REVALIDATE: Final = "public, no-cache"
 class StaticFiles:
     """Every static file of the deployment, found once at start.
 
-    `roots` maps a name (`core`, a plugin's name) to its folder. Only files found then are ever served: a request's
-    path is looked up in a table and never joined to a folder, so `..`, links and encodings lead nowhere.
+    `roots` maps a name (`core`, a plugin's name) to its folder. Only files found then are ever served: a
+    request's path is looked up in a table and never joined to a folder, so `..`, links and encodings lead
+    nowhere.
     """
 
     def __init__(self, roots: Mapping[str, Path], *, prefix: str = "/static") -> None:
@@ -57,7 +58,10 @@ class StaticFiles:
         return total.hexdigest()[:16]
 
     def url(self, path: str) -> str:
-        """The address of `path` (such as `core/app.js`). Unknown paths raise KeyError: a template named it wrongly."""
+        """The address of `path` (such as `core/app.js`).
+
+        Unknown paths raise KeyError: a template named it wrongly.
+        """
         if path not in self._files:
             raise KeyError(f"no static file {path!r}; names start with 'core/' or a plugin's name")
         return f"{self.base}/{path}"
@@ -74,7 +78,8 @@ class StaticFiles:
         response.headers["Content-Type"] = TYPES.get(PurePosixPath(path).suffix, "application/octet-stream")
         response.headers["X-Content-Type-Options"] = "nosniff"
         # An old page may ask under an old digest: it gets today's file, but must not keep it.
-        response.headers["Cache-Control"] = FOR_EVER if request.matchdict["digest"] == self.digest else REVALIDATE
+        current = request.matchdict["digest"] == self.digest
+        response.headers["Cache-Control"] = FOR_EVER if current else REVALIDATE
         if packed is not None:
             response.headers["Vary"] = "Accept-Encoding"
         if use_packed:
@@ -94,7 +99,10 @@ class StaticFiles:
 
 
 def _walk(root: Path) -> list[str]:
-    """Paths of all ordinary files under `root`; links that leave it, hidden files and lists of ours are left out."""
+    """Paths of all ordinary files under `root`.
+
+    Links that leave it, hidden files and lists of ours are left out.
+    """
     inside = root.resolve()
     return sorted(
         path.relative_to(root).as_posix()
