@@ -18,6 +18,8 @@ from ringstead.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, datab
 from ringstead.db.roles import APP, OPERATOR, OWNER, app_role_faults, ensure_roles, roles_sql
 from ringstead.settings import SettingsError, load_settings, plain_database_url
 
+pytestmark = pytest.mark.slow
+
 # Starts a server on the folder given, says so, and holds it until its standard input closes.
 HOLDER = """
 import sys
