@@ -1,0 +1,3 @@
+"""Fixtures for every room: the testing kit that plugin writers use too."""
+
+pytest_plugins = ("ringstead.api.testing",)

@@ -1,0 +1,67 @@
+"""The core's own contributions, by the same hooks that every plugin uses. It is on for every organization."""
+
+from zoneinfo import available_timezones
+
+from ringstead import __version__
+from ringstead.api import API_VERSION, JobSpec, NavItem, Permission, PluginInfo, Route, SearchHit, Setting, hookimpl
+from ringstead.api import TenantContext as Context
+from ringstead.auth import views as auth
+from ringstead.db.session import TenantSession
+from ringstead.tenancy import console
+from ringstead.web import pages
+from ringstead.web.i18n import messages
+
+_ = messages("ringstead")
+
+
+@hookimpl
+def plugin_info() -> PluginInfo:
+    return PluginInfo(
+        name="core", title="Portal", version=__version__, api=API_VERSION, package="ringstead", addon=False
+    )
+
+
+@hookimpl
+def declare_permissions() -> list[Permission]:
+    return [*auth.permissions(), *console.permissions()]
+
+
+@hookimpl
+def declare_routes() -> list[Route]:
+    return [*pages.routes(), *auth.routes(), *console.routes()]
+
+
+@hookimpl
+def declare_navigation() -> list[NavItem]:
+    return [*pages.navigation(), *auth.navigation(), *console.navigation()]
+
+
+@hookimpl
+def declare_settings() -> list[Setting]:
+    return [
+        Setting(name="core.locale", title=_("Language"), type=str, default="", level="subscriber"),
+        Setting(
+            name="core.time_zone",
+            title=_("Time zone"),
+            type=str,
+            default="UTC",
+            level="subscriber",
+            choices=tuple(sorted(available_timezones())),
+        ),
+        Setting(name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"),
+        Setting(name="core.card_order", title=_("Order of cards"), type=list, default=[], level="subscriber"),
+        Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),
+        Setting(name="core.resting_cards", title=_("Cards hidden for today"), type=list, default=[], level="subscriber"),
+    ]
+
+
+@hookimpl
+def declare_jobs() -> list[JobSpec]:
+    from ringstead.auth import jobs as auth_jobs
+
+    return auth_jobs.jobs()
+
+
+@hookimpl
+def search(ctx: Context, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
+    return pages.search_hits(ctx, query, limit)

@@ -1,0 +1,131 @@
+"""What every request carries: its site, its database session, and its tenant context.
+
+`request.site` (from the exact host), `request.db` (the tenant session, opened when first used),
+`request.tenant` (the context, which costs one round trip), `request.gate`, `request.plugins`,
+`request.database`, `request.deployment`.
+"""
+
+import hashlib
+from typing import Any, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pyramid.config import Configurator
+from pyramid.request import Request
+from sqlalchemy import Row
+from zope.sqlalchemy.datamanager import join_transaction
+
+from ringstead.api.contributions import PUBLIC
+from ringstead.db.engine import Database
+from ringstead.db.session import RequestSession
+from ringstead.plugins.enablement import Enablement
+from ringstead.plugins.gate import Gate
+from ringstead.plugins.registry import Registry
+from ringstead.preferences.cascade import Preferences
+from ringstead.settings import Settings
+from ringstead.tenancy.context import AccountInfo, OrganizationInfo, SiteInfo, SubscriberInfo, TenantContext
+from ringstead.web.i18n import negotiate_locale
+
+
+def session_cookie_name(settings: Settings) -> str:
+    """The session cookie's neutral name; over https the browser itself binds it to the host."""
+    return "__Host-sid" if settings.public_scheme == "https" else "sid"
+
+
+def hash_token(token: str) -> bytes:
+    """What the database keeps of a session token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def open_db(request: Request) -> RequestSession:
+    """The request's session; it joins the request's transaction: returning commits, raising rolls back."""
+    site: SiteInfo = request.site
+    token = request.cookies.get(session_cookie_name(request.deployment))
+    session = cast(Database, request.database).request_session(
+        site.partner.id,
+        site.kind,
+        hash_token(token) if token else None,
+        request.deployment.session_idle_minutes,
+    )
+    # «changed» from the start: with any other state, zope.sqlalchemy rolls back Core statements without a
+    # word.
+    join_transaction(session, "changed", request.tm)
+    return session
+
+
+def build_context(request: Request) -> TenantContext:
+    """The tenant context of a request to a portal or console."""
+    row = request.db.signed_in
+    registry: Registry = request.plugins
+    if row is None:
+        preferences = Preferences(request.declared_settings, None)
+        return TenantContext(
+            site=request.site,
+            preferences=preferences,
+            features=registry.feature_set(frozenset()),
+            permissions=frozenset({PUBLIC}),
+            locale=negotiate_locale(request, preferences),
+        )
+    preferences = Preferences(request.declared_settings, row.settings)
+    enablement: Enablement = request.registry["ringstead.enablement"]
+    features = (
+        registry.feature_set(frozenset())
+        if row.org_id is None
+        else enablement.features(request.db, (row.org_features_version, row.partner_features_version))
+    )
+    return TenantContext(
+        site=request.site,
+        preferences=preferences,
+        features=features,
+        account=AccountInfo(
+            row.account_id, row.account_name, row.email, row.role, row.session_id, row.csrf_token
+        ),
+        organization=_organization(row),
+        subscriber=_subscriber(row),
+        permissions=features.role_permissions(row.role, row.exceptions),
+        locale=negotiate_locale(request, preferences),
+        time_zone=ZoneInfo(preferences["core.time_zone"]),
+    )
+
+
+def _organization(row: Row[Any]) -> OrganizationInfo | None:
+    return None if row.org_id is None else OrganizationInfo(row.org_id, row.org_slug, row.org_name)
+
+
+def _subscriber(row: Row[Any]) -> SubscriberInfo | None:
+    if row.subscriber_id is None:
+        return None
+    return SubscriberInfo(cast(UUID, row.subscriber_id), row.subscriber_name, row.extension, row.number)
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether an error says that the database cannot be reached (and not that a statement was wrong)."""
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    if isinstance(error, PoolTimeout):
+        return True
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def includeme(config: Configurator) -> None:
+    """Add the request's attributes."""
+    config.add_request_method(open_db, "db", reify=True)
+    config.add_request_method(build_context, "tenant", reify=True)
+    for name, key in (
+        ("database", "ringstead.database"),
+        ("plugins", "ringstead.plugins"),
+        ("gate", "ringstead.gate"),
+        ("deployment", "ringstead.settings"),
+        ("declared_settings", "ringstead.declared_settings"),
+    ):
+        config.add_request_method(_from_registry(key), name, property=True)
+
+
+def _from_registry(key: str) -> Any:
+    def read(request: Request) -> Any:
+        return request.registry[key]
+
+    return read

@@ -1,0 +1,49 @@
+"""The outermost tween: the exact host decides the site; an unknown one gets 421 and learns nothing."""
+
+from collections.abc import Callable
+
+from pyramid.registry import Registry as PyramidRegistry
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ringstead.tenancy.hosts import HostDirectory, normal_host
+from ringstead.web.transactions import is_database_away
+
+PLATFORM = "platform"
+Handler = Callable[[Request], Response]
+
+
+def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
+    """Set `request.site` and `request.site_kind` (portal, console or platform)."""
+    hosts: HostDirectory = registry["ringstead.hosts"]
+    platform = frozenset(registry["ringstead.settings"].platform_hosts)
+
+    def tween(request: Request) -> Response:
+        host = normal_host(request.environ.get("HTTP_HOST", ""))
+        if host in platform:
+            request.site, request.site_kind = None, PLATFORM
+            return handler(request)
+        try:
+            site = hosts.resolve(host) if host else None
+        except Exception as error:
+            if not is_database_away(error):
+                raise
+            request.site, request.site_kind = None, "unknown"
+            return registry["ringstead.away"](request)
+        if site is None or site.kind == "sip":
+            request.site, request.site_kind = None, "unknown"
+            return misdirected()
+        request.site, request.site_kind = site, site.kind
+        return handler(request)
+
+    return tween
+
+
+def misdirected() -> Response:
+    """RFC 9110, section 15.5.20: this server does not answer for that host."""
+    return Response(
+        status=421,
+        content_type="text/plain",
+        charset="utf-8",
+        body=b"There is no site at this address. Check the address that your provider gave you.\n",
+    )

@@ -1,0 +1,44 @@
+"""Transactions of requests: which have one, which are tried again, and how a lost database shows."""
+
+import pyramid_retry
+from pyramid.request import Request
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# Addresses whose requests open their own sessions, organization by organization, or none at all.
+_OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
+
+
+def needs_transaction(request: Request) -> bool:
+    """Whether a request runs inside one transaction that returning commits and raising rolls back."""
+    return not request.path_info.startswith(_OWN_TRANSACTIONS)
+
+
+def attempts(request: Request) -> int:
+    """How often a request is tried when its transaction collides with another.
+
+    Retrying means keeping the body, so a switch's long batches are not retried here: the switch sends them again.
+    """
+    return 3 if needs_transaction(request) else 1
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether an error says that the database cannot be reached (and not that a statement was wrong)."""
+    if isinstance(error, PoolTimeout | OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def retry_lost_connections(engine: Engine) -> None:
+    """Try a request again on a new connection when a pooled one turned out to be dead.
+
+    Not when COMMIT itself was cut off (it has no statement): whether that took effect is unknown, so a second try could
+    do things twice.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def mark(context: ExceptionContext) -> None:
+        if context.is_disconnect and context.statement is not None and context.sqlalchemy_exception is not None:
+            pyramid_retry.mark_error_retryable(context.sqlalchemy_exception)
