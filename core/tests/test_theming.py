@@ -156,13 +156,14 @@ def test_address_changes_with_what_it_serves() -> None:
     assert one.digest != Brand(name="Marigold", color="#0b6068").digest  # the monogram differs
 
 
-def test_cache_follows_the_version_and_stands_damage() -> None:
+def test_cache_follows_the_database_and_stands_damage() -> None:
     cache = BrandCache(limit=2)
-    first = cache.get("harborline", {"name": "Harborline"}, "1")
-    assert cache.get("harborline", {"name": "Changed"}, "1") is first
-    assert cache.get("harborline", {"name": "Changed"}, "2").name == "Changed"
-    assert cache.get("damaged", {"name": "Damaged", "color": "mauve"}, "1").color == NEUTRAL.color
-    assert cache.get("damaged", {"name": "Damaged", "color": "mauve"}, "1").name == "Damaged"
+    first = cache.get("harborline", {"name": "Harborline"})
+    assert cache.get("harborline", {"name": "Harborline"}) is first
+    assert cache.get("harborline", {"name": "Changed"}).name == "Changed"
+    damaged = cache.get("damaged", {"name": "Damaged", "color": "mauve"})
+    assert (damaged.name, damaged.color) == ("Damaged", NEUTRAL.color)
+    assert cache.get("worse", {"name": "two\nlines"}) is NEUTRAL
 
 
 def _png(width: int, height: int, kind: str = "PNG") -> bytes:

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -260,29 +260,33 @@ def _standalone(svg: str, color: str, accent: str) -> str:
     return svg
 
 
-@dataclass(frozen=True)
 class BrandCache:
-    """Brands by partner, keyed by what the database said, so that a page costs no parsing. Bounded."""
+    """Brands by partner, kept while the database says the same, so that a page costs no parsing. Bounded."""
 
-    limit: int = 512
-    _known: dict[str, tuple[str, Brand]] = field(default_factory=dict)
+    def __init__(self, limit: int = 512) -> None:
+        self._limit = limit
+        self._known: dict[str, tuple[Mapping[str, Any], Brand]] = {}
 
-    def get(self, partner: str, stored: Mapping[str, Any], version: str) -> Brand:
-        """The brand of `partner`.
-
-        `version` changes when `stored` does. A damaged one falls back to NEUTRAL.
-        """
+    def get(self, partner: str, stored: Mapping[str, Any]) -> Brand:
+        """The brand of `partner` as stored. A damaged one gets the neutral looks under its own name."""
         found = self._known.get(partner)
-        if found is not None and found[0] == version:
+        if found is not None and (found[0] is stored or found[0] == stored):
             return found[1]
         try:
             brand = Brand.from_mapping(stored)
         except InvalidBrand:
-            brand = Brand(name=str(stored.get("name") or NEUTRAL.name)[:60])
-        if len(self._known) >= self.limit:
-            self._known.pop(next(iter(self._known)))
-        self._known[partner] = (version, brand)
+            brand = _nameplate(stored.get("name"))
+        if len(self._known) >= self._limit:
+            self._known.pop(next(iter(self._known)), None)
+        self._known[partner] = (stored, brand)
         return brand
+
+
+def _nameplate(name: object) -> Brand:
+    try:
+        return Brand(name=str(name)[:60]) if name else NEUTRAL
+    except InvalidBrand:
+        return NEUTRAL
 
 
 NEUTRAL: Final = Brand(name="Portal")

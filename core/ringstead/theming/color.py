@@ -130,7 +130,7 @@ def _delta(color: Oklch, other: Rgb) -> float:
 
 
 def luminance(color: Rgb) -> float:
-    """Relative luminance of WCAG 2.2, 0 for black to 1 for white, after rounding to 8 bits as a screen does."""
+    """Relative luminance of WCAG 2.2, 0 (black) to 1 (white), after rounding to 8 bits as a screen does."""
     r, g, b = (_linear(round(channel * 255) / 255) for channel in color)
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 

@@ -1,0 +1,86 @@
+"""What a page loads: static files under a digest, and the brand's style sheet and icon on the brand's own hosts."""
+
+from pathlib import Path
+from typing import Final
+
+from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ringstead.plugins.registry import CORE, Registry
+from ringstead.tenancy.context import SiteInfo
+from ringstead.theming import NEUTRAL, Brand, BrandCache
+from ringstead.web.static_files import FOR_EVER, REVALIDATE, StaticFiles
+
+CORE_STATIC: Final = Path(__file__).parent / "static"
+ROBOTS: Final = b"User-agent: *\nDisallow: /\n"
+
+
+def plugin_folders(registry: Registry, room: str) -> dict[str, Path]:
+    """The folder `room` (static, templates, locale) of every active plugin that has one, by plugin name."""
+    folders = {}
+    for name in sorted(registry.active - {CORE}):
+        home = registry.plugins[name].folder
+        if home is not None and (home / room).is_dir():
+            folders[name] = home / room
+    return folders
+
+
+def brand_of(request: Request) -> Brand:
+    """The brand of the request's host; NEUTRAL where there is none."""
+    site: SiteInfo | None = getattr(request, "site", None)
+    if site is None:
+        return NEUTRAL
+    brands: BrandCache = request.registry["ringstead.brands"]
+    return brands.get(str(site.partner.id), {"name": site.partner.name, **site.partner.brand})
+
+
+def brand_file(request: Request) -> Response:
+    """`/brand/{digest}.css`, `.svg` and `.png`: style sheet and icon of this host's brand."""
+    brand: Brand = request.brand
+    digest, _, suffix = request.matchdict["file"].partition(".")
+    icon, media_type = brand.icon
+    if suffix == "css":
+        response = Response(body=brand.css.encode(), content_type="text/css", charset="utf-8")
+    elif brand.icon_url.endswith(f".{suffix}"):
+        response = Response(body=icon, content_type=media_type)
+    else:
+        return Response(status=404, content_type="text/plain", body=b"Not found.\n")
+    return _cached(response, digest == brand.digest, brand.digest)
+
+
+def favicon(request: Request) -> Response:
+    """`/favicon.ico`, for those who ask without looking at the page."""
+    icon, media_type = request.brand.icon
+    return _cached(Response(body=icon, content_type=media_type), False, request.brand.digest)
+
+
+def robots(request: Request) -> Response:
+    """A portal is nobody's search result."""
+    return Response(body=ROBOTS, content_type="text/plain")
+
+
+def _cached(response: Response, current: bool, tag: str) -> Response:
+    # A page from before the brand was changed asks under the old digest: today's brand, but not to be kept.
+    response.headers["Cache-Control"] = FOR_EVER if current else REVALIDATE
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.etag = tag
+    response.conditional_response = True
+    return response
+
+
+def includeme(config: Configurator) -> None:
+    """Add `/static/…`, `/brand/…` and `request.brand`."""
+    registry: Registry = config.registry["ringstead.plugins"]
+    static = StaticFiles({CORE: CORE_STATIC, **plugin_folders(registry, "static")})
+    config.registry["ringstead.static"] = static
+    config.registry["ringstead.brands"] = BrandCache()
+    config.add_request_method(brand_of, "brand", reify=True)
+    config.add_route("static", "/static/{digest}/*path", request_method=("GET", "HEAD"))
+    config.add_view(static.serve, route_name="static")
+    config.add_route("brand", "/brand/{file}", request_method=("GET", "HEAD"))
+    config.add_view(brand_file, route_name="brand")
+    config.add_route("favicon", "/favicon.ico", request_method=("GET", "HEAD"))
+    config.add_view(favicon, route_name="favicon")
+    config.add_route("robots", "/robots.txt", request_method=("GET", "HEAD"))
+    config.add_view(robots, route_name="robots")

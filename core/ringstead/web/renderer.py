@@ -1,0 +1,123 @@
+"""Templates: found in the partner's bundle, then in the plugin that owns them; compiled once, rendered lean.
+
+A name is `OWNER/file.pt`, where the owner is `core` or a plugin: `calllogs/list.pt` is the file
+`templates/calllogs/list.pt` of the plugin's package, unless the partner's bundle brings
+`tenants/SLUG/templates/calllogs/list.pt`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from chameleon.zpt.template import PageTemplateFile
+from markupsafe import Markup
+from pyramid.request import Request
+
+from ringstead.web.i18n import Translator, messages, plurals
+
+BOOLEAN: Final = frozenset(
+    ["async", "autofocus", "checked", "defer", "disabled", "hidden", "multiple", "novalidate", "open", "readonly"]
+    + ["required", "selected"]
+)
+
+
+class TemplateMissing(LookupError):
+    """No bundle and no plugin has a template of this name."""
+
+
+class Template(PageTemplateFile):
+    """A page template that knows its own domain: `_` and `ngettext` in it make messages of its distribution."""
+
+    boolean_attributes = BOOLEAN
+
+    def __init__(self, path: Path, domain: str, translate: Translator, reload: bool) -> None:
+        self.domain = domain
+        super().__init__(
+            str(path),
+            translate=translate,
+            auto_reload=reload,
+            trim_attribute_space=True,
+            extra_builtins={"_": messages(domain), "ngettext": plurals(domain)},
+        )
+
+    def parse(self, body: str) -> Any:
+        """Compile, after checking what a person would otherwise find out from an English text in a German page."""
+        if "i18n:" in body and f'i18n:domain="{self.domain}"' not in body:
+            raise ValueError(f'{self.filename}: put i18n:domain="{self.domain}" on the outermost element')
+        return super().parse(body)
+
+
+class Templates:
+    """All templates of the deployment. `roots` maps an owner to (templates folder, message domain).
+
+    `bundles` is the folder of partner bundles. Compiled templates are kept by path, and paths by (partner, name); both
+    are bounded by what lies on disk. With `reload`, changed files are compiled anew.
+    """
+
+    def __init__(
+        self,
+        roots: Mapping[str, tuple[Path, str]],
+        translate: Translator,
+        *,
+        bundles: Path | None = None,
+        reload: bool = False,
+    ) -> None:
+        self._roots, self._bundles = dict(roots), bundles
+        self._translate, self._reload = translate, reload
+        self._compiled: dict[Path, Template] = {}
+        self._found: dict[tuple[str | None, str], Template] = {}
+
+    def get(self, name: str, partner: str | None = None) -> Template:
+        """The template `name` as `partner` (a slug) sees it. Raises TemplateMissing."""
+        key = (partner, name)
+        found = self._found.get(key)
+        if found is None or self._reload:
+            found = self._found[key] = self._find(name, partner)
+        return found
+
+    def _find(self, name: str, partner: str | None) -> Template:
+        owner, _, file = name.partition("/")
+        if owner not in self._roots or not file.endswith(".pt") or ".." in name or "\\" in name:
+            raise TemplateMissing(f"{name!r}: a template is named OWNER/file.pt by core or an active plugin")
+        folder, domain = self._roots[owner]
+        candidates = [folder / name]
+        if partner is not None and self._bundles is not None:
+            candidates.insert(0, self._bundles / partner / "templates" / name)
+        for path in candidates:
+            if path in self._compiled or path.is_file():
+                if path not in self._compiled:
+                    self._compiled[path] = Template(path, domain, self._translate, self._reload)
+                return self._compiled[path]
+        raise TemplateMissing(f"{name!r} is in none of {', '.join(map(str, candidates))}")
+
+    def render(self, name: str, scope: Mapping[str, Any], values: Mapping[str, Any]) -> Markup:
+        """The markup of a template. `scope` comes from `page_scope`, `values` from a view or a card."""
+        template = self.get(name, scope["partner"])
+        return Markup(template.render(**{**scope, **values}))  # noqa: S704  a template's output is markup
+
+
+class Use:
+    """`use('core/parts.pt')`: a template of the same partner, whose macros another template wants."""
+
+    __slots__ = ("_partner", "_templates")
+
+    def __init__(self, templates: Templates, partner: str | None) -> None:
+        self._templates, self._partner = templates, partner
+
+    def __call__(self, name: str) -> Template:
+        return self._templates.get(name, self._partner)
+
+
+class RendererFactory:
+    """Pyramid's renderer for `.pt`: `renderer="calllogs/list.pt"`."""
+
+    def __init__(self, templates: Templates, scope: Callable[[Request], Mapping[str, Any]]) -> None:
+        self._templates, self._scope = templates, scope
+
+    def __call__(self, info: Any) -> Callable[[Mapping[str, Any], Mapping[str, Any]], str]:
+        name: str = info.name
+
+        def render(values: Mapping[str, Any], system: Mapping[str, Any]) -> str:
+            return str(self._templates.render(name, self._scope(system["request"]), values))
+
+        return render
