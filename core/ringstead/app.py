@@ -51,7 +51,9 @@ class Application:
 def load_registry(settings: Settings) -> Registry:
     """The core's own contributions and those of all installed plugins."""
     core = load_module(CORE, core_plugin, "ringstead")
-    return Registry([core, *load_plugins(settings.disabled_plugins, settings.plugin_strict)], settings.plugin_strict)
+    return Registry(
+        [core, *load_plugins(settings.disabled_plugins, settings.plugin_strict)], settings.plugin_strict
+    )
 
 
 def make_app(settings: Settings, urls: DatabaseUrls) -> Application:

@@ -16,11 +16,17 @@ def create_tenant_table(
     `columns` are the other columns and constraints. `partition_by` names a timestamp column for monthly range partitions
     (it must be part of `key`); make the partitions with `ensure_month_partition`.
     """
-    options = {} if partition_by is None else {"postgresql_partition_by": f"RANGE ({partition_by})"}
-    op.create_table(
-        name, sa.Column("org_id", sa.Uuid(), nullable=False), *columns, sa.PrimaryKeyConstraint("org_id", *key), **options
+    options: dict[str, Any] = (
+        {} if partition_by is None else {"postgresql_partition_by": f"RANGE ({partition_by})"}
     )
-    protect(op, name, ORG_RULE)
+    op.create_table(
+        name,
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        *columns,
+        sa.PrimaryKeyConstraint("org_id", *key),
+        **options,
+    )
+    protect(name, ORG_RULE)
 
 
 def create_month_partitions(name: str) -> None:
@@ -47,7 +53,9 @@ def create_month_partitions(name: str) -> None:
         END $$
     """)
     op.execute(f"REVOKE ALL ON FUNCTION {name}_ensure_month(timestamptz) FROM PUBLIC")
-    op.execute(f"GRANT EXECUTE ON FUNCTION {name}_ensure_month(timestamptz) TO ringstead_app, ringstead_operator")
+    op.execute(
+        f"GRANT EXECUTE ON FUNCTION {name}_ensure_month(timestamptz) TO ringstead_app, ringstead_operator"
+    )
 
 
 def _quoted(rule: str) -> str:

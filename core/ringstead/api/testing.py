@@ -22,7 +22,7 @@ from uuid import UUID
 import pytest
 import webtest
 
-from ringstead.app import make_app
+from ringstead.db.base import new_id
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.migrate import upgrade_all
@@ -66,11 +66,13 @@ class Tenants:
             session.add(Host(name=f"console.{slug}.test", partner_id=partner.id, kind="console"))
         return partner
 
-    def organization(self, partner: Partner | None = None, *features: str, name: str = "Organization") -> Organization:
+    def organization(
+        self, partner: Partner | None = None, *features: str, name: str = "Organization"
+    ) -> Organization:
         """An organization (of a new partner, if none is given) with these features on."""
         partner = partner or self.partner()
         organization = Organization(
-            org_id=_new_id(), partner_id=partner.id, slug=f"o{secrets.token_hex(5)}", name=name
+            org_id=new_id(), partner_id=partner.id, slug=f"o{secrets.token_hex(5)}", name=name
         )
         with self.database.as_operator("tests", "make an organization") as session:
             session.add(organization)
@@ -84,7 +86,11 @@ class Tenants:
             set_features(session, features, enabled)
 
     def subscriber(
-        self, organization: Organization, name: str = "Sam Example", extension: str = "", number: str | None = None
+        self,
+        organization: Organization,
+        name: str = "Sam Example",
+        extension: str = "",
+        number: str | None = None,
     ) -> Subscriber:
         """A subscriber nobody can sign in as."""
         subscriber = Subscriber(name=name, extension=extension or _extension(), number=number)
@@ -167,12 +173,6 @@ class Client(webtest.TestApp):
         return self.post(url, {"csrf_token": self.csrf_token, **(values or {})}, headers=headers, **kwargs)
 
 
-def _new_id() -> UUID:
-    from ringstead.db.base import new_id
-
-    return new_id()
-
-
 def _extension() -> str:
     return str(secrets.randbelow(9_000_000) + 1_000_000)
 
@@ -212,6 +212,9 @@ def app_with(
     database_urls: DatabaseUrls, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Any]]:
     """Builds an application on the test database with settings of its own."""
+    # Imported here: tests of the database alone need no web application.
+    from ringstead.app import make_app
+
     built: list[Any] = []
 
     def build(**overrides: Any) -> Any:

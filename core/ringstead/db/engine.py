@@ -31,14 +31,18 @@ class Database:
     @cached_property
     def app_engine(self) -> Engine:
         """The engine of the role `ringstead_app`, which obeys row-level security."""
-        return create_engine(self.urls.app, pool_size=self._pool_size, max_overflow=self._pool_size, pool_timeout=10)
+        return create_engine(
+            self.urls.app, pool_size=self._pool_size, max_overflow=self._pool_size, pool_timeout=10
+        )
 
     @cached_property
     def operator_engine(self) -> Engine:
         """The engine of the role `ringstead_operator`, for audited work across tenants."""
         return create_engine(self.urls.operator, pool_size=1, max_overflow=2)
 
-    def request_session(self, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int) -> RequestSession:
+    def request_session(
+        self, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int
+    ) -> RequestSession:
         """A session that finds out who is signed in; its transaction is the caller's business."""
         return RequestSession(self.app_engine, partner_id, site, token_hash, idle_minutes)
 

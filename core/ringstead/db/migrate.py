@@ -52,7 +52,9 @@ def upgrade_all(owner_url: str, plugins: Sequence[History] = ()) -> list[History
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            return [upgrade(connection, history) for history in (CORE, *sorted(plugins, key=lambda h: h.name))]
+            return [
+                upgrade(connection, history) for history in (CORE, *sorted(plugins, key=lambda h: h.name))
+            ]
     finally:
         engine.dispose()
 

@@ -6,7 +6,7 @@ hence the `nullif`. The role `ringstead_operator` sees all rows; its sessions ar
 
 from collections.abc import Iterable
 
-from alembic.operations import Operations
+from alembic import op
 
 ORG = "nullif(current_setting('ringstead.org_id', true), '')::uuid"
 PARTNER = "nullif(current_setting('ringstead.partner_id', true), '')::uuid"
@@ -21,16 +21,16 @@ DIRECTORY_RULE = (
 READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-def protect(op: Operations, table: str, rule: str, grants: Iterable[str] = READ_WRITE) -> None:
+def protect(table: str, rule: str, grants: Iterable[str] = READ_WRITE) -> None:
     """Give `table` its policy and the application its rights (`grants`: SQL privileges of `ringstead_app`)."""
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY tenant ON {table} USING ({rule}) WITH CHECK ({rule})")
     op.execute(f"CREATE POLICY operator ON {table} TO ringstead_operator USING (true) WITH CHECK (true)")
-    grant(op, table, grants)
+    grant(table, grants)
 
 
-def grant(op: Operations, table: str, grants: Iterable[str] = READ_WRITE) -> None:
+def grant(table: str, grants: Iterable[str] = READ_WRITE) -> None:
     """Grant `table` to the application and, in full, to the operator. For platform tables that hold no tenant's rows."""
     op.execute(f"GRANT {', '.join(grants)} ON {table} TO ringstead_app")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO ringstead_operator")

@@ -4,21 +4,29 @@ A session has one immutable scope. Another tenant means another session. The sco
 loader criteria, and into the transaction as `ringstead.partner_id` and `ringstead.org_id`, which the policies read.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Never
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, Uuid, bindparam, event
-from sqlalchemy.exc import DontWrapMixin
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction, with_loader_criteria
-from sqlalchemy.orm.interfaces import UserDefinedOption
-from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy import Connection, Engine, Row, Table, event
+from sqlalchemy.orm import (
+    ORMExecuteState,
+    Session,
+    SessionTransaction,
+    UOWTransaction,
+    configure_mappers,
+    with_loader_criteria,
+)
+from sqlalchemy.orm.util import LoaderCriteriaOption
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ColumnElement
 
-from ringstead.db.base import DirectoryScoped, OrgScoped, PartnerScoped
+from ringstead.db.base import Base, DirectoryScoped, OrgScoped, PartnerScoped
 
 
-class TenantScopeMissing(DontWrapMixin, LookupError):
+class TenantScopeMissing(LookupError):
     """A tenant's rows were asked for in a session that has no such tenant."""
 
 
@@ -37,46 +45,55 @@ class Scope:
 NO_SCOPE = Scope()
 
 
-def _tenant_id(value: UUID | None, what: str) -> BindParameter[UUID]:
-    """The id as a bound parameter; when there is none, one that refuses once a statement needs it."""
-
-    def refuse() -> Never:
-        raise TenantScopeMissing(
-            f"a statement reads rows of {what}, but this session has none; "
-            "use request.db, Database.run_as(org_id) or Database.in_partner(partner_id)"
-        )
-
-    if value is None:
-        return bindparam(None, callable_=refuse, type_=Uuid(), unique=True)
-    return bindparam(None, value, type_=Uuid(), unique=True)
-
-
 @lru_cache(maxsize=4096)
-def _criteria(scope: Scope) -> tuple[UserDefinedOption, ...]:
-    """Loader criteria for a scope. A missing half refuses when, and only when, a statement needs it.
+def _criteria(scope: Scope) -> tuple[LoaderCriteriaOption, ...]:
+    """Loader criteria for what a scope has; `_refuse_unscoped` has already refused what it lacks.
 
     SQLAlchemy caches these functions by their code and takes the bound ids anew from the closure at each use;
     turning that tracking off would freeze the first tenant's id into every later statement.
     """
-    org = _tenant_id(scope.org_id, "an organization")
-    partner = _tenant_id(scope.partner_id, "a partner")
+    org_id, partner_id = scope.org_id, scope.partner_id
 
-    def of_org(cls: type[OrgScoped]) -> ColumnElement[bool]:
-        return cls.org_id == org
+    def of_org(cls: Any) -> ColumnElement[bool]:
+        return cls.org_id == org_id  # type: ignore[no-any-return]
 
-    def of_partner(cls: type[PartnerScoped]) -> ColumnElement[bool]:
-        return cls.partner_id == partner
+    def of_partner(cls: Any) -> ColumnElement[bool]:
+        return cls.partner_id == partner_id  # type: ignore[no-any-return]
 
-    def of_directory_org(cls: type[DirectoryScoped]) -> ColumnElement[bool]:
-        return cls.org_id == org
+    rules: list[tuple[type, Any]] = []
+    if org_id is not None:
+        rules += [(OrgScoped, of_org), (DirectoryScoped, of_org)]
+    elif partner_id is not None:
+        rules += [(DirectoryScoped, of_partner)]
+    if partner_id is not None:
+        rules += [(PartnerScoped, of_partner)]
+    return tuple(with_loader_criteria(mixin, rule, include_aliases=True) for mixin, rule in rules)
 
-    def of_directory_partner(cls: type[DirectoryScoped]) -> ColumnElement[bool]:
-        return cls.partner_id == partner
 
-    of_directory = of_directory_partner if scope.org_id is None else of_directory_org
-    return tuple(
-        with_loader_criteria(mixin, rule, include_aliases=True)  # type: ignore[arg-type]
-        for mixin, rule in ((OrgScoped, of_org), (PartnerScoped, of_partner), (DirectoryScoped, of_directory))
+@cache
+def _tables_of(mixin: type) -> frozenset[str]:
+    configure_mappers()
+    return frozenset(m.local_table.name for m in Base.registry.mappers if issubclass(m.class_, mixin))  # type: ignore[attr-defined]
+
+
+def _refuse_unscoped(statement: Any, scope: Scope) -> None:
+    """Raise `TenantScopeMissing` when a statement names, at any depth, a table that the scope does not reach.
+
+    Only sessions outside an organization pay for this walk through the statement.
+    """
+    named = {element.name for element in visitors.iterate(statement) if isinstance(element, Table)}
+    if scope.org_id is None and (refused := named & _tables_of(OrgScoped)):
+        _refuse(refused, "an organization")
+    if scope.partner_id is None and (refused := named & _tables_of(PartnerScoped)):
+        _refuse(refused, "a partner")
+    if scope == NO_SCOPE and (refused := named & _tables_of(DirectoryScoped)):
+        _refuse(refused, "a partner or an organization")
+
+
+def _refuse(tables: Iterable[str], what: str) -> Never:
+    raise TenantScopeMissing(
+        f"{', '.join(sorted(tables))}: rows of {what}, but this session is in none; "
+        "use request.db, Database.run_as(org_id) or Database.in_partner(partner_id)"
     )
 
 
@@ -119,7 +136,9 @@ class RequestSession(TenantSession):
     enters the partner and the organization, and returns everything the request's context is made of.
     """
 
-    def __init__(self, bind: Engine, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int) -> None:
+    def __init__(
+        self, bind: Engine, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int
+    ) -> None:
         super().__init__(bind, Scope(partner_id=partner_id))
         self._entry = (partner_id, site, token_hash, idle_minutes)
         self._signed_in: Row[Any] | None = None
@@ -139,7 +158,9 @@ class RequestSession(TenantSession):
         return self._signed_in
 
     def enter(self, connection: Connection) -> None:
-        row = connection.exec_driver_sql("SELECT * FROM open_session(%s, %s, %s, %s)", self._entry).one_or_none()
+        row = connection.exec_driver_sql(
+            "SELECT * FROM open_session(%s, %s, %s, %s)", self._entry
+        ).one_or_none()
         org_id = None if row is None else row.org_id
         if self._entered and org_id != self._scope.org_id:
             raise TenantScopeMismatch("the organization of a session changed between two transactions")
@@ -176,8 +197,12 @@ def _enter_scope(session: TenantSession, transaction: SessionTransaction, connec
 @event.listens_for(TenantSession, "do_orm_execute")
 def _scope_statement(state: ORMExecuteState) -> None:
     """Attach the criteria to every ORM statement; never decided by its mappers, which are empty for subqueries."""
-    if not state.is_column_load and isinstance(state.session, TenantSession) and not state.is_insert:
-        state.statement = state.statement.options(*_criteria(state.session.scope))  # type: ignore[attr-defined]
+    session = state.session
+    if state.is_column_load or state.is_insert or not isinstance(session, TenantSession):
+        return
+    if session.scope.org_id is None or session.scope.partner_id is None:
+        _refuse_unscoped(state.statement, session.scope)
+    state.statement = state.statement.options(*_criteria(session.scope))  # type: ignore[attr-defined]
 
 
 @event.listens_for(TenantSession, "before_flush")

@@ -71,10 +71,16 @@ def _checked(query: object) -> Select[Any]:
 def _run(session: Session, queries: Mapping[str, Select[Any]]) -> dict[str, Rows]:
     columns = []
     for number, query in enumerate(queries.values()):
-        rows = query.limit(MAX_ROWS).subquery(f"card{number}") if query._limit_clause is None else query.subquery(f"card{number}")
+        rows = (
+            query.limit(MAX_ROWS).subquery(f"card{number}")
+            if query._limit_clause is None
+            else query.subquery(f"card{number}")
+        )
         row = literal_column(f"to_jsonb(card{number})", JSONB)
         columns.append(
-            select(func.coalesce(func.jsonb_agg(row), func.jsonb_build_array())).select_from(rows).scalar_subquery()
+            select(func.coalesce(func.jsonb_agg(row), func.jsonb_build_array()))
+            .select_from(rows)
+            .scalar_subquery()
         )
     answer = session.execute(select(*columns)).one()
     return {

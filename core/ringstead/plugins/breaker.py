@@ -16,7 +16,9 @@ class _Circuit:
 class Breaker:
     """Per process. After `threshold` failures in a row a plugin's hook rests for `rest` seconds, then gets one try."""
 
-    def __init__(self, threshold: int = 3, rest: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, threshold: int = 3, rest: float = 30.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._threshold, self._rest, self._clock = threshold, rest, clock
         self._circuits: dict[tuple[str, str], _Circuit] = {}
         self._lock = Lock()
@@ -24,7 +26,9 @@ class Breaker:
     def is_open(self, plugin: str, what: str) -> bool:
         """Whether `what` of `plugin` must not be called now."""
         circuit = self._circuits.get((plugin, what))
-        return circuit is not None and circuit.failures >= self._threshold and self._clock() < circuit.open_until
+        return (
+            circuit is not None and circuit.failures >= self._threshold and self._clock() < circuit.open_until
+        )
 
     def succeeded(self, plugin: str, what: str) -> None:
         """Note a good call."""

@@ -45,7 +45,9 @@ def collect(plugin: str, functions: Mapping[str, Any]) -> Contributions:
         except Exception as error:
             raise PluginFault(plugin, hook, f"raised {type(error).__name__}: {error}") from error
         if not isinstance(answer, list | tuple):
-            raise PluginFault(plugin, hook, f"must return a list of {kind.__name__}, not {type(answer).__name__}")
+            raise PluginFault(
+                plugin, hook, f"must return a list of {kind.__name__}, not {type(answer).__name__}"
+            )
         for item in answer:
             if not isinstance(item, kind):
                 raise PluginFault(plugin, hook, f"must hold {kind.__name__}, not {type(item).__name__}")
@@ -102,7 +104,10 @@ def _callable(plugin: str, hook: str, field: str, value: object) -> None:
 def _check_permission(plugin: str, permission: Permission) -> None:
     if not _PERMISSION.fullmatch(permission.name) or not permission.name.startswith(f"{plugin}:"):
         raise PluginFault(
-            plugin, "declare_permissions", f"{permission.name!r} must look like '{plugin}:resource:action'", "name"
+            plugin,
+            "declare_permissions",
+            f"{permission.name!r} must look like '{plugin}:resource:action'",
+            "name",
         )
 
 
@@ -113,7 +118,9 @@ def _check_route(plugin: str, route: Route, permissions: set[str]) -> None:
     if not _PATTERN.fullmatch(route.pattern):
         raise PluginFault(plugin, "declare_routes", f"{route.pattern!r} must start with '/'", "pattern")
     if not route.methods or not set(route.methods) <= _METHODS:
-        raise PluginFault(plugin, "declare_routes", f"{route.methods!r} must be of {sorted(_METHODS)}", "methods")
+        raise PluginFault(
+            plugin, "declare_routes", f"{route.methods!r} must be of {sorted(_METHODS)}", "methods"
+        )
 
 
 def _check_nav(plugin: str, item: NavItem, permissions: set[str], routes: set[str]) -> None:
@@ -129,20 +136,26 @@ def _check_setting(plugin: str, setting: Setting) -> None:
     if setting.type not in (bool, int, str, list):
         raise PluginFault(plugin, "declare_settings", "must be bool, int, str or list", "type")
     if not isinstance(setting.default, setting.type):
-        raise PluginFault(plugin, "declare_settings", f"{setting.default!r} is not {setting.type.__name__}", "default")
+        raise PluginFault(
+            plugin, "declare_settings", f"{setting.default!r} is not {setting.type.__name__}", "default"
+        )
 
 
 def _check_job(plugin: str, job: JobSpec) -> None:
     _prefixed(plugin, "declare_jobs", "name", job.name)
     _callable(plugin, "declare_jobs", "run", job.run)
     if job.every is not None and len(job.every.split()) != 5:
-        raise PluginFault(plugin, "declare_jobs", f"{job.every!r} is not a cron expression of five fields", "every")
+        raise PluginFault(
+            plugin, "declare_jobs", f"{job.every!r} is not a cron expression of five fields", "every"
+        )
 
 
 def _check_message(plugin: str, message: SwitchMessage) -> None:
     _callable(plugin, "declare_switch_messages", "handle", message.handle)
     if not _PATH.fullmatch(message.path):
-        raise PluginFault(plugin, "declare_switch_messages", f"{message.path!r} is not a path like 'cdr'", "path")
+        raise PluginFault(
+            plugin, "declare_switch_messages", f"{message.path!r} is not a path like 'cdr'", "path"
+        )
 
 
 def _unique(plugin: str, given: Contributions) -> None:

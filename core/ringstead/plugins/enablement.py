@@ -74,4 +74,6 @@ def set_features(session: TenantSession, plugins: Iterable[str], enabled: bool) 
         .values(features_version=Organization.features_version + 1)
         .execution_options(synchronize_session=False)
     )
-    session.execute(text("SELECT pg_notify(:channel, :org)"), {"channel": FEATURES_CHANNEL, "org": str(session.org_id)})
+    session.execute(
+        text("SELECT pg_notify(:channel, :org)"), {"channel": FEATURES_CHANNEL, "org": str(session.org_id)}
+    )

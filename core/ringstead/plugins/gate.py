@@ -60,14 +60,18 @@ class Gate:
             if self.breaker.is_open(owned.plugin, hook):
                 continue
             try:
-                answers += self._ask_one(owned, hook, kind, session, {"ctx": ctx, "session": session, **arguments})
+                answers += self._ask_one(
+                    owned, hook, kind, session, {"ctx": ctx, "session": session, **arguments}
+                )
             except OperationalError:
                 raise
             except Exception as error:
                 self._failed(owned.plugin, hook, error)
         return answers
 
-    def _ask_one(self, owned: Owned[Any], hook: str, kind: type, session: Session, arguments: dict[str, Any]) -> list[Any]:
+    def _ask_one(
+        self, owned: Owned[Any], hook: str, kind: type, session: Session, arguments: dict[str, Any]
+    ) -> list[Any]:
         started = time.monotonic()
         with session.begin_nested():
             answer = owned.item(**arguments)
@@ -81,9 +85,15 @@ class Gate:
     ) -> list[CardResult]:
         """The landing page's cards (`only` these ids, when given). One statement reads the data of all plugins' cards."""
         wanted = [
-            c for c in ctx.features.cards if ctx.can(c.item.permission) and (only is None or c.item.id in only)
+            c
+            for c in ctx.features.cards
+            if ctx.can(c.item.permission) and (only is None or c.item.id in only)
         ]
-        resting = {c.item.id: self.breaker.why(c.plugin, c.item.id) for c in wanted if self.breaker.is_open(c.plugin, c.item.id)}
+        resting = {
+            c.item.id: self.breaker.why(c.plugin, c.item.id)
+            for c in wanted
+            if self.breaker.is_open(c.plugin, c.item.id)
+        }
         asked = [c for c in wanted if c.item.id not in resting]
         rows, faults = read_batch(ctx, session, asked)
         for card in asked:
@@ -98,7 +108,9 @@ class Gate:
         return [self._collect(c, futures.get(c.item.id), deadline, resting) for c in wanted]
 
     @staticmethod
-    def _render(ctx: TenantContext, card: Owned[Card], rows: Sequence[Mapping[str, Any]], render: RenderCard) -> str:
+    def _render(
+        ctx: TenantContext, card: Owned[Card], rows: Sequence[Mapping[str, Any]], render: RenderCard
+    ) -> str:
         values = card.item.present(ctx, rows)
         if not isinstance(values, Mapping):
             raise TypeError(f"present must return a mapping, not {type(values).__name__}")

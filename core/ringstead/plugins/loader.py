@@ -60,11 +60,18 @@ def load_plugins(disabled: Collection[str] = (), strict: bool = False) -> list[L
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
         if entry.name in disabled:
-            found[entry.name] = LoadedPlugin(entry.name, distribution, "disabled", why="named in disabled_plugins")
+            found[entry.name] = LoadedPlugin(
+                entry.name, distribution, "disabled", why="named in disabled_plugins"
+            )
         elif entry.name in found:
             # An editable install beside a wheel lists the same entry point twice: that is one plugin, not a collision.
             if found[entry.name].distribution != distribution:
-                log.error("plugin.name_taken", plugin=entry.name, by=found[entry.name].distribution, other=distribution)
+                log.error(
+                    "plugin.name_taken",
+                    plugin=entry.name,
+                    by=found[entry.name].distribution,
+                    other=distribution,
+                )
         else:
             found[entry.name] = _guarded_load(entry, distribution, strict)
     return list(found.values())

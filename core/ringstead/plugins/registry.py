@@ -120,11 +120,17 @@ class Registry:
 
     def listeners(self) -> dict[str, Owned[EventListener]]:
         """All event listeners by name."""
-        return {x.name: Owned(plugin, x) for plugin, given in self.contributions.items() for x in given.listeners}
+        return {
+            x.name: Owned(plugin, x) for plugin, given in self.contributions.items() for x in given.listeners
+        }
 
     def switch_messages(self) -> dict[str, Owned[SwitchMessage]]:
         """All messages that a switch may send, by path."""
-        return {m.path: Owned(plugin, m) for plugin, given in self.contributions.items() for m in given.switch_messages}
+        return {
+            m.path: Owned(plugin, m)
+            for plugin, given in self.contributions.items()
+            for m in given.switch_messages
+        }
 
     def _feature_set(self, enabled: frozenset[str]) -> FeatureSet:
         names = [n for n in self.contributions if n == CORE or n in enabled]
@@ -134,9 +140,14 @@ class Registry:
             navigation=_ordered((n, item) for n, c in given for item in c.navigation),
             cards=_ordered((n, item) for n, c in given for item in c.cards),
             permissions=tuple(p for _, c in given for p in c.permissions),
-            hooks={hook: tuple(Owned(n, c.hooks[hook]) for n, c in given if hook in c.hooks) for hook in ASK_HOOKS},
+            hooks={
+                hook: tuple(Owned(n, c.hooks[hook]) for n, c in given if hook in c.hooks)
+                for hook in ASK_HOOKS
+            },
         )
 
 
 def _ordered(pairs: Iterable[tuple[str, Placed]]) -> tuple[Owned[Placed], ...]:
-    return tuple(Owned(name, item) for name, item in sorted(pairs, key=lambda p: (p[1].order, p[0] != CORE, p[0])))
+    return tuple(
+        Owned(name, item) for name, item in sorted(pairs, key=lambda p: (p[1].order, p[0] != CORE, p[0]))
+    )

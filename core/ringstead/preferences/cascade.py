@@ -61,8 +61,8 @@ def problem_with(setting: Setting, value: Any) -> str | None:
         return f"must be {setting.type.__name__}, not {type(value).__name__}"
     if setting.choices and value not in setting.choices:
         return f"must be one of {', '.join(map(str, setting.choices))}"
-    if setting.type is int and setting.minimum is not None and value < setting.minimum:
+    if isinstance(value, int) and setting.minimum is not None and value < setting.minimum:
         return f"must be at least {setting.minimum}"
-    if setting.type is int and setting.maximum is not None and value > setting.maximum:
+    if isinstance(value, int) and setting.maximum is not None and value > setting.maximum:
         return f"must be at most {setting.maximum}"
     return None

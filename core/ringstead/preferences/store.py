@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
 
-from ringstead.api.contributions import Setting
+from ringstead.api.contributions import Level, Setting
 from ringstead.db.session import TenantSession
 from ringstead.preferences.cascade import LEVELS, Preferences, UnknownSetting, problem_with
 from ringstead.tenancy.models import OrganizationSetting, PartnerSetting, SubscriberSetting
@@ -17,7 +17,9 @@ class SettingRefused(ValueError):
     """A preference cannot be stored so; the message names it and says why."""
 
 
-def load(session: TenantSession, declared: Mapping[str, Setting], subscriber_id: UUID | None = None) -> Preferences:
+def load(
+    session: TenantSession, declared: Mapping[str, Setting], subscriber_id: UUID | None = None
+) -> Preferences:
     """The preferences of the session's partner, organization and, if given, one of its subscribers."""
     scope = session.scope
     stored = session.execute(
@@ -46,7 +48,12 @@ def set_for_organization(
     _check(declared, name, value, "organization")
     if load(session, declared).resolve(name).locked_by in ("platform", "partner"):
         raise SettingRefused(f"{name} is locked above the organization")
-    _upsert(session, OrganizationSetting, {"org_id": session.org_id, "name": name}, {"value": value, "locked": locked})
+    _upsert(
+        session,
+        OrganizationSetting,
+        {"org_id": session.org_id, "name": name},
+        {"value": value, "locked": locked},
+    )
 
 
 def set_for_partner(
@@ -63,15 +70,17 @@ def set_for_partner(
 def clear_for_subscriber(session: TenantSession, subscriber_id: UUID, name: str) -> None:
     """Forget a subscriber's own value, so that the level above holds again."""
     session.execute(
-        delete(SubscriberSetting).where(SubscriberSetting.subscriber_id == subscriber_id, SubscriberSetting.name == name)
+        delete(SubscriberSetting).where(
+            SubscriberSetting.subscriber_id == subscriber_id, SubscriberSetting.name == name
+        )
     )
 
 
-def _check(declared: Mapping[str, Setting], name: str, value: Any, level: str) -> None:
+def _check(declared: Mapping[str, Setting], name: str, value: Any, level: Level) -> None:
     setting = declared.get(name)
     if setting is None:
         raise UnknownSetting(f"no plugin declares the setting {name!r}")
-    if LEVELS.index(setting.level) < LEVELS.index(level):  # type: ignore[arg-type]
+    if LEVELS.index(setting.level) < LEVELS.index(level):
         raise SettingRefused(f"{name} cannot be set by a {level}")
     problem = problem_with(setting, value)
     if problem is not None:

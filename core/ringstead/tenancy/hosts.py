@@ -19,7 +19,9 @@ class HostDirectory:
     A change is announced on `HOSTS_CHANNEL` (payload: the partner's id) and is seen after `_FRESH_SECONDS` at the latest.
     """
 
-    def __init__(self, engine: Engine, size: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, engine: Engine, size: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine, self._clock = engine, clock
         self._sites: LRUCache[str, tuple[float, SiteInfo | None]] = LRUCache(size)
         self._lock = Lock()

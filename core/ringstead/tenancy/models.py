@@ -72,7 +72,9 @@ class Membership(DirectoryScoped, Base):
     __tablename__ = "membership"
     __table_args__ = (
         UniqueConstraint("org_id", "account_id", "subscriber_id"),
-        ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -132,7 +134,9 @@ class WebSession(PartnerScoped, Base):
     __tablename__ = "web_session"
     __table_args__ = (
         UniqueConstraint("partner_id", "token_hash"),
-        ForeignKeyConstraint(["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -201,7 +205,9 @@ class SubscriberSetting(OrgScoped, Base):
 
     __tablename__ = "subscriber_setting"
     __table_args__ = (
-        ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
     )
 
     subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -69,4 +69,6 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
 
 def too_large(limit: int) -> Response:
     """413 with the limit in words."""
-    return problem(413, "Body too large", f"A request body may have {limit} bytes. Send less, or in several requests.")
+    return problem(
+        413, "Body too large", f"A request body may have {limit} bytes. Send less, or in several requests."
+    )

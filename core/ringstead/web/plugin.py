@@ -3,7 +3,17 @@
 from zoneinfo import available_timezones
 
 from ringstead import __version__
-from ringstead.api import API_VERSION, JobSpec, NavItem, Permission, PluginInfo, Route, SearchHit, Setting, hookimpl
+from ringstead.api import (
+    API_VERSION,
+    JobSpec,
+    NavItem,
+    Permission,
+    PluginInfo,
+    Route,
+    SearchHit,
+    Setting,
+    hookimpl,
+)
 from ringstead.api import TenantContext as Context
 from ringstead.auth import views as auth
 from ringstead.db.session import TenantSession
@@ -48,10 +58,18 @@ def declare_settings() -> list[Setting]:
             level="subscriber",
             choices=tuple(sorted(available_timezones())),
         ),
-        Setting(name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"),
+        Setting(
+            name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"
+        ),
         Setting(name="core.card_order", title=_("Order of cards"), type=list, default=[], level="subscriber"),
         Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),
-        Setting(name="core.resting_cards", title=_("Cards hidden for today"), type=list, default=[], level="subscriber"),
+        Setting(
+            name="core.resting_cards",
+            title=_("Cards hidden for today"),
+            type=list,
+            default=[],
+            level="subscriber",
+        ),
     ]
 
 

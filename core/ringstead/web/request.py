@@ -19,7 +19,6 @@ from ringstead.api.contributions import PUBLIC
 from ringstead.db.engine import Database
 from ringstead.db.session import RequestSession
 from ringstead.plugins.enablement import Enablement
-from ringstead.plugins.gate import Gate
 from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
 from ringstead.settings import Settings
@@ -96,18 +95,6 @@ def _subscriber(row: Row[Any]) -> SubscriberInfo | None:
     if row.subscriber_id is None:
         return None
     return SubscriberInfo(cast(UUID, row.subscriber_id), row.subscriber_name, row.extension, row.number)
-
-
-def is_database_away(error: BaseException) -> bool:
-    """Whether an error says that the database cannot be reached (and not that a statement was wrong)."""
-    from sqlalchemy.exc import OperationalError
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-    if isinstance(error, PoolTimeout):
-        return True
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
 
 
 def includeme(config: Configurator) -> None:

@@ -38,7 +38,9 @@ def add_plugin_routes(config: Configurator, registry: Registry) -> None:
             site_kind=route.site,
             factory=context_factory(owned.plugin),
         )
-        config.add_view(route.view, route_name=route.name, permission=route.permission, renderer=route.renderer)
+        config.add_view(
+            route.view, route_name=route.name, permission=route.permission, renderer=route.renderer
+        )
 
 
 def context_factory(plugin: str) -> Callable[[Request], TenantContext]:

@@ -40,5 +40,9 @@ def retry_lost_connections(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def mark(context: ExceptionContext) -> None:
-        if context.is_disconnect and context.statement is not None and context.sqlalchemy_exception is not None:
+        if (
+            context.is_disconnect
+            and context.statement is not None
+            and context.sqlalchemy_exception is not None
+        ):
             pyramid_retry.mark_error_retryable(context.sqlalchemy_exception)

@@ -32,7 +32,9 @@ def _uuid(name: str, **kwargs: object) -> sa.Column[object]:
 
 
 def _text(name: str, default: str | None = None, **kwargs: object) -> sa.Column[object]:
-    return sa.Column(name, sa.Text(), server_default=default, nullable=bool(kwargs.pop("nullable", False)), **kwargs)  # type: ignore[arg-type]
+    return sa.Column(
+        name, sa.Text(), server_default=default, nullable=bool(kwargs.pop("nullable", False)), **kwargs
+    )  # type: ignore[arg-type]
 
 
 def _at(name: str, nullable: bool = False, now: bool = True) -> sa.Column[object]:
@@ -99,7 +101,9 @@ def _tenancy() -> None:
         _text("role"),
         sa.PrimaryKeyConstraint("org_id", "id"),
         sa.UniqueConstraint("org_id", "account_id", "subscriber_id"),
-        sa.ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
         sa.CheckConstraint("role IN ('subscriber', 'org_admin')", name="role"),
     )
     op.create_index("ix_membership_partner_id_account_id", "membership", ["partner_id", "account_id"])
@@ -141,7 +145,9 @@ def _accounts() -> None:
         _at("expires_at", now=False),
         sa.PrimaryKeyConstraint("partner_id", "id"),
         sa.UniqueConstraint("partner_id", "token_hash"),
-        sa.ForeignKeyConstraint(["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"
+        ),
         sa.CheckConstraint("site IN ('portal', 'console')", name="site"),
     )
     op.create_index("ix_web_session_partner_id_account_id", "web_session", ["partner_id", "account_id"])
@@ -200,7 +206,9 @@ def _settings() -> None:
         _uuid("subscriber_id", nullable=False),
         *shared(),
         sa.PrimaryKeyConstraint("org_id", "subscriber_id", "name"),
-        sa.ForeignKeyConstraint(["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
     )
 
 
@@ -331,15 +339,17 @@ OPEN_SESSION = """
 
 
 def _protect() -> None:
-    protect(op, "partner", f"id = {PARTNER}")
+    protect("partner", f"id = {PARTNER}")
     # The only row of `host` that a request may read without a partner is the one that it names.
-    protect(op, "host", f"name = {HOST} OR partner_id = {PARTNER}")
+    protect("host", f"name = {HOST} OR partner_id = {PARTNER}")
     for table in ("organization", "subscriber", "membership"):
-        protect(op, table, DIRECTORY_RULE)
+        protect(table, DIRECTORY_RULE)
     for table in ("account", "web_session", "partner_feature", "partner_setting"):
-        protect(op, table, PARTNER_RULE)
+        protect(table, PARTNER_RULE)
     for table in ("organization_feature", "role_permission", "organization_setting", "subscriber_setting"):
-        protect(op, table, ORG_RULE)
-    protect(op, "audit_entry", f"{PARTNER_RULE} AND ({ORG} IS NULL OR org_id = {ORG})", grants=("SELECT", "INSERT"))
-    grant(op, "platform_setting", grants=("SELECT",))
+        protect(table, ORG_RULE)
+    protect(
+        "audit_entry", f"{PARTNER_RULE} AND ({ORG} IS NULL OR org_id = {ORG})", grants=("SELECT", "INSERT")
+    )
+    grant("platform_setting", grants=("SELECT",))
     op.execute("GRANT SELECT, INSERT ON operator_audit TO ringstead_operator")

@@ -1,0 +1,162 @@
+"""The two walls between tenants: each must hold when the other is down."""
+
+import random
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, func, insert, literal_column, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import aliased
+
+from ringstead.api.testing import Tenants
+from ringstead.db import session as wall_one
+from ringstead.db.engine import Database
+from ringstead.db.session import Scope, TenantScopeMismatch, TenantScopeMissing, TenantSession
+from ringstead.tenancy.models import Account, Organization, OrganizationFeature, Subscriber
+
+
+class WithoutWallTwo(TenantSession):
+    """A session that never enters row-level security; on the operator's engine only wall 1 is left."""
+
+    def enter(self, connection: Connection) -> None:
+        """Set nothing."""
+
+
+def organizations(tenants: Tenants, count: int) -> list[Organization]:
+    partner = tenants.partner()
+    made = [tenants.organization(partner, f"feature{number}") for number in range(count)]
+    for organization in made:
+        tenants.subscriber(organization, f"Person of {organization.slug}")
+    return made
+
+
+def test_wall_one_alone_scopes_every_kind_of_statement(tenants: Tenants, database: Database) -> None:
+    made = organizations(tenants, 8)
+    chance = random.Random(7)
+    for _ in range(60):
+        organization = chance.choice(made)
+        names = [f"Person of {organization.slug}"]
+        with WithoutWallTwo(
+            database.operator_engine, Scope(organization.partner_id, organization.org_id)
+        ) as session:
+            alias = aliased(Subscriber)
+            inner = select(Subscriber.name).subquery()
+            people = select(Subscriber).subquery("s")
+            in_column = select(
+                select(func.jsonb_agg(literal_column("s.name"))).select_from(people).scalar_subquery()
+            )
+            twice = select(Subscriber.id).union_all(select(Subscriber.id)).subquery()
+            assert session.scalars(select(Subscriber.name)).all() == names
+            assert session.scalars(select(alias.name)).all() == names
+            assert session.scalars(select(inner.c.name)).all() == names
+            assert session.scalar(in_column) == names
+            assert session.scalar(select(func.count()).select_from(OrganizationFeature)) == 1
+            assert session.scalar(select(func.count()).select_from(twice)) == 2
+
+
+def test_wall_one_alone_scopes_updates(tenants: Tenants, database: Database) -> None:
+    own, other = organizations(tenants, 2)
+    with WithoutWallTwo(database.operator_engine, Scope(own.partner_id, own.org_id)) as session:
+        changed = session.execute(
+            update(Subscriber).values(name="changed").returning(Subscriber.org_id)
+        ).all()
+        session.rollback()
+    assert {row.org_id for row in changed} == {own.org_id}
+    assert other.org_id not in {row.org_id for row in changed}
+
+
+def test_wall_two_alone_hides_every_row(
+    tenants: Tenants, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wall_one, "_criteria", lambda scope: ())
+    own, other = organizations(tenants, 2)
+    with database.run_as(own.org_id) as session:
+        assert {s.org_id for s in session.scalars(select(Subscriber))} == {own.org_id}
+        assert {f.org_id for f in session.scalars(select(OrganizationFeature))} == {own.org_id}
+        assert session.execute(text("SELECT DISTINCT org_id FROM subscriber")).scalars().all() == [own.org_id]
+        assert session.execute(text("SELECT org_id FROM organization")).scalars().all() == [own.org_id]
+        assert session.get(Subscriber, (other.org_id, uuid4())) is None
+        updated = session.execute(text("UPDATE subscriber SET name = name RETURNING org_id")).scalars().all()
+        assert set(updated) == {own.org_id}
+
+
+def test_wall_two_refuses_rows_written_for_another(tenants: Tenants, database: Database) -> None:
+    own, other = organizations(tenants, 2)
+    row = {"org_id": other.org_id, "plugin": "x", "enabled": True}
+    with pytest.raises(DBAPIError, match="row-level security"), database.run_as(own.org_id) as session:
+        session.execute(insert(OrganizationFeature), [row])
+
+
+def test_a_row_of_another_organization_is_refused_at_flush(tenants: Tenants, database: Database) -> None:
+    own, other = organizations(tenants, 2)
+    with pytest.raises(TenantScopeMismatch), database.run_as(own.org_id) as session:
+        session.add(OrganizationFeature(org_id=other.org_id, plugin="x", enabled=True))
+
+
+def test_reading_without_a_scope_is_an_error_and_not_an_empty_list(
+    tenants: Tenants, database: Database
+) -> None:
+    partner = tenants.partner()
+    with database.in_partner(partner.id) as session, pytest.raises(TenantScopeMissing):
+        session.scalars(select(OrganizationFeature)).all()
+    with TenantSession(database.app_engine, Scope()) as session, pytest.raises(TenantScopeMissing):
+        session.scalars(select(Account)).all()
+
+
+def test_there_is_no_session_for_an_unknown_organization(database: Database) -> None:
+    with pytest.raises(TenantScopeMissing), database.run_as(uuid4()) as session:
+        session.scalars(select(Subscriber)).all()
+
+
+def test_nothing_is_visible_on_a_pooled_connection_after_its_transaction(
+    tenants: Tenants, database: Database
+) -> None:
+    own = organizations(tenants, 1)[0]
+    with database.run_as(own.org_id) as session:
+        assert session.scalars(select(Subscriber)).all()
+    for table in ("subscriber", "organization", "account", "host", "partner", "audit_entry"):
+        with database.app_engine.connect() as connection:
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+
+
+def test_a_partner_lists_its_own_organizations_only(tenants: Tenants, database: Database) -> None:
+    first, second = organizations(tenants, 1)[0], organizations(tenants, 1)[0]
+    with database.in_partner(first.partner_id) as session:
+        listed = session.scalars(select(Organization.org_id)).all()
+        people = session.scalars(select(Subscriber.org_id)).all()
+    assert listed == [first.org_id]
+    assert second.org_id not in people
+
+
+def test_core_statements_are_committed(tenants: Tenants, database: Database) -> None:
+    own = organizations(tenants, 1)[0]
+    with database.run_as(own.org_id) as session:
+        session.execute(
+            insert(OrganizationFeature.__table__).values(org_id=own.org_id, plugin="by_core", enabled=True)
+        )
+    with database.run_as(own.org_id) as session:
+        assert "by_core" in session.scalars(select(OrganizationFeature.plugin)).all()
+
+
+def test_the_audit_trail_is_append_only(tenants: Tenants, database: Database) -> None:
+    partner = tenants.partner()
+    for statement in (
+        "DELETE FROM audit_entry",
+        "UPDATE audit_entry SET action = 'x'",
+        "TRUNCATE audit_entry",
+    ):
+        with pytest.raises(DBAPIError), database.in_partner(partner.id) as session:
+            session.execute(text(statement))
+        with pytest.raises(DBAPIError), database.as_operator("tests", "try") as operator:
+            operator.execute(text(statement))
+
+
+def test_operator_work_is_on_record(database: Database) -> None:
+    reason = f"look {uuid4()}"
+    with database.as_operator("tests", reason) as session:
+        session.execute(select(Organization).limit(1))
+    with database.as_operator("tests", "read") as session:
+        found = session.execute(
+            text("SELECT actor, database_role FROM operator_audit WHERE reason = :reason"), {"reason": reason}
+        ).one()
+    assert tuple(found) == ("tests", "ringstead_operator")
