@@ -58,8 +58,8 @@ class Permission:
 class Route:
     """A page or action: an address and the view that answers it.
 
-    `view(context, request)` gets the `TenantContext` and returns a dict for `renderer` or a response. It is reached only
-    when the plugin is on for the organization and the reader holds `permission`.
+    `view(context, request)` gets the `TenantContext` and returns a dict for `renderer` or a response. It is
+    reached only when the plugin is on for the organization and the reader holds `permission`.
     """
 
     name: str
@@ -114,7 +114,8 @@ class Card:
 class Setting:
     """A preference in the cascade platform → partner → organization → subscriber.
 
-    `level` is the deepest level that may set it. `type` is bool, int, str or list; `choices` and `minimum`/`maximum` bound it.
+    `level` is the deepest level that may set it. `type` is bool, int, str or list, bounded by `choices`,
+    `minimum` and `maximum`.
     """
 
     name: str
@@ -143,7 +144,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventListener:
-    """`handle(session, event)` runs in the worker after the commit of what emitted `event`, in the event's organization."""
+    """`handle(session, event)` runs in the worker, after the commit of what emitted `event`, in its organization."""
 
     name: str
     event: "type[Event]"
