@@ -13,8 +13,8 @@ def create_tenant_table(
 ) -> None:
     """Create a table of organization-owned rows: `org_id`, primary key `(org_id, *key)`, policy and grants together.
 
-    `columns` are the other columns and constraints. `partition_by` names a timestamp column for monthly range partitions
-    (it must be part of `key`); make the partitions with `ensure_month_partition`.
+    `columns` are the other columns and constraints. `partition_by` names a timestamp column for monthly range
+    partitions (it must be part of `key`); `create_month_partitions` makes the function that makes them.
     """
     options: dict[str, Any] = (
         {} if partition_by is None else {"postgresql_partition_by": f"RANGE ({partition_by})"}
@@ -35,6 +35,7 @@ def create_month_partitions(name: str) -> None:
     The application may not create tables, so the function runs with its owner's rights and does nothing but this. The
     partition gets the parent's policy as its own too: a partition named directly must not go round it.
     """
+    rule = ORG_RULE.replace("'", "''").replace("%", "%%")
     op.execute(f"""
         CREATE FUNCTION {name}_ensure_month(p_at timestamptz) RETURNS void
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -49,14 +50,10 @@ def create_month_partitions(name: str) -> None:
                            v_name, v_from, (v_from AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_name);
             EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_name);
-            EXECUTE format('CREATE POLICY tenant ON %I USING ({_quoted(ORG_RULE)}) WITH CHECK ({_quoted(ORG_RULE)})', v_name);
+            EXECUTE format('CREATE POLICY tenant ON %I USING ({rule}) WITH CHECK ({rule})', v_name);
         END $$
     """)
     op.execute(f"REVOKE ALL ON FUNCTION {name}_ensure_month(timestamptz) FROM PUBLIC")
     op.execute(
         f"GRANT EXECUTE ON FUNCTION {name}_ensure_month(timestamptz) TO ringstead_app, ringstead_operator"
     )
-
-
-def _quoted(rule: str) -> str:
-    return rule.replace("'", "''").replace("%", "%%")

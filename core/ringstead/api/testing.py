@@ -1,7 +1,7 @@
 """The testing kit: pytest fixtures for plugins, on a real PostgreSQL as the role `ringstead_app`.
 
-Use it with `pytest_plugins = ("ringstead.api.testing",)`. Every test makes its own partner and organizations; nothing is
-rolled back and nothing is shared, so tests may run in any order and side by side.
+Use it with `pytest_plugins = ("ringstead.api.testing",)`. Every test makes its own partner and organizations;
+nothing is rolled back and nothing is shared, so tests may run in any order and side by side.
 
 * `database`: `Database` of a fresh, migrated database, one per test process.
 * `wsgi`: the application; `app_with(**settings)` builds another one with other settings.

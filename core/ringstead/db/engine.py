@@ -60,7 +60,7 @@ class Database:
 
     @contextmanager
     def as_operator(self, actor: str, reason: str) -> Iterator[Session]:
-        """A committed-on-exit session across all tenants; who and why go into `operator_audit` in the same transaction."""
+        """A committed-on-exit session across all tenants; who and why are recorded in the same transaction."""
         with Session(self.operator_engine, expire_on_commit=False) as session, session.begin():
             session.execute(
                 text("INSERT INTO operator_audit (actor, reason) VALUES (:actor, :reason)"),

@@ -31,6 +31,6 @@ def protect(table: str, rule: str, grants: Iterable[str] = READ_WRITE) -> None:
 
 
 def grant(table: str, grants: Iterable[str] = READ_WRITE) -> None:
-    """Grant `table` to the application and, in full, to the operator. For platform tables that hold no tenant's rows."""
+    """Grant a table to the application and, in full, to the operator; alone for tables that hold no tenant's rows."""
     op.execute(f"GRANT {', '.join(grants)} ON {table} TO ringstead_app")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO ringstead_operator")

@@ -83,7 +83,7 @@ class Gate:
     def cards(
         self, ctx: TenantContext, session: Session, render: RenderCard, only: frozenset[str] | None = None
     ) -> list[CardResult]:
-        """The landing page's cards (`only` these ids, when given). One statement reads the data of all plugins' cards."""
+        """The landing page's cards (`only` these ids, when given); one statement reads the data of all of them."""
         wanted = [
             c
             for c in ctx.features.cards

@@ -83,7 +83,7 @@ class Registry:
         return plugin
 
     def _claim(self, plugin: str, given: Contributions) -> None:
-        """Take the addresses that must be unique over all plugins; names cannot collide, they carry the plugin's name."""
+        """Take the addresses that must be unique over all plugins; names carry the plugin's name and cannot collide."""
         wanted = [("declare_routes", f"{r.site} {m} {r.pattern}") for r in given.routes for m in r.methods]
         wanted += [("declare_switch_messages", m.path) for m in given.switch_messages]
         for key in wanted:

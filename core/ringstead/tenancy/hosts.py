@@ -16,7 +16,8 @@ _FRESH_SECONDS = 30.0
 class HostDirectory:
     """Sites by host name, cached per process with a bound; unknown names are remembered too, but not for long.
 
-    A change is announced on `HOSTS_CHANNEL` (payload: the partner's id) and is seen after `_FRESH_SECONDS` at the latest.
+    A change is announced on `HOSTS_CHANNEL` (payload: the partner's id) and is seen after `_FRESH_SECONDS` at
+    the latest.
     """
 
     def __init__(

@@ -113,7 +113,7 @@ class RolePermission(OrgScoped, Base):
 
 
 class Account(PartnerScoped, Base):
-    """Somebody who signs in with an e-mail address at one partner. `staff_role`: partner_admin, partner_support or None."""
+    """Somebody who signs in with an e-mail address at one partner. `staff_role`: partner_admin or partner_support."""
 
     __tablename__ = "account"
     __table_args__ = (UniqueConstraint("partner_id", "email"),)

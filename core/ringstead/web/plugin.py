@@ -65,7 +65,7 @@ def declare_settings() -> list[Setting]:
         Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),
         Setting(
             name="core.resting_cards",
-            title=_("Cards hidden for today"),
+            title=_("Cards hidden today"),
             type=list,
             default=[],
             level="subscriber",

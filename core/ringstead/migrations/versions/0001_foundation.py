@@ -246,7 +246,8 @@ def _audit() -> None:
     """)
     for table in ("audit_entry", "operator_audit"):
         op.execute(
-            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()"
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "EXECUTE FUNCTION refuse_change()"
         )
 
 
@@ -275,9 +276,11 @@ def _functions() -> None:
         END $$
     """)
     op.execute("""
-        CREATE FUNCTION setting_levels(p_partner uuid, p_org uuid, p_subscriber uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+        CREATE FUNCTION setting_levels(p_partner uuid, p_org uuid, p_subscriber uuid)
+        RETURNS jsonb LANGUAGE sql STABLE AS $$
             SELECT jsonb_build_object(
-                'platform', (SELECT jsonb_object_agg(s.name, jsonb_build_array(s.value, s.locked)) FROM platform_setting s),
+                'platform', (SELECT jsonb_object_agg(s.name, jsonb_build_array(s.value, s.locked))
+                             FROM platform_setting s),
                 'partner', (SELECT jsonb_object_agg(s.name, jsonb_build_array(s.value, s.locked))
                             FROM partner_setting s WHERE s.partner_id = p_partner),
                 'organization', (SELECT jsonb_object_agg(s.name, jsonb_build_array(s.value, s.locked))
@@ -296,7 +299,8 @@ OPEN_SESSION = """
         session_id uuid, csrf_token text, account_id uuid, account_name text, email text, role text,
         org_id uuid, org_slug text, org_name text, org_status text,
         subscriber_id uuid, subscriber_name text, extension text, number text,
-        org_features_version integer, partner_features_version integer, exceptions jsonb, settings jsonb, expires_at timestamptz)
+        org_features_version integer, partner_features_version integer, exceptions jsonb, settings jsonb,
+        expires_at timestamptz)
     LANGUAGE plpgsql AS $$
     DECLARE
         s web_session%ROWTYPE;
@@ -332,7 +336,8 @@ OPEN_SESSION = """
             JOIN organization o ON o.org_id = m.org_id
             JOIN subscriber b ON b.org_id = m.org_id AND b.id = m.subscriber_id
             JOIN partner p ON p.id = p_partner
-            WHERE m.org_id = s.org_id AND m.id = s.membership_id AND m.account_id = s.account_id AND b.status = 'active';
+            WHERE m.org_id = s.org_id AND m.id = s.membership_id AND m.account_id = s.account_id
+              AND b.status = 'active';
         IF NOT FOUND THEN PERFORM set_config('ringstead.org_id', '', true); END IF;
     END $$
 """
