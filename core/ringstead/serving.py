@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ringstead.db.embedded import database_urls
 from ringstead.db.engine import DatabaseUrls
+from ringstead.logs import configure_logging
 from ringstead.settings import Settings, load_settings, to_environment
 from ringstead.supervisor import Child, Supervisor, die_with_parent
 
@@ -53,6 +54,7 @@ def build_app(factory_path: str = APP_FACTORY) -> WsgiApp:
     if parent is not None and parent.pid is not None:
         die_with_parent(parent.pid)
     settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
     module, _, function = factory_path.partition(":")
     app: WsgiApp = getattr(importlib.import_module(module), function)(settings, database_urls(settings))
     return app

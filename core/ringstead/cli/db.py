@@ -1,0 +1,120 @@
+"""`ringstead db`: roles, migrations, and a prompt."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+from ringstead.settings import Settings, load_settings, plain_database_url
+
+if TYPE_CHECKING:
+    from ringstead.db.migrate import History
+
+Role = Literal["app", "owner", "operator"]
+_ROLES: Final = ("app", "owner", "operator")
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+def migrate() -> None:
+    """Bring core and plugins to their newest tables; safe to run at any time, by several machines at once."""
+    from ringstead.db.embedded import running_database
+
+    settings = load_settings()
+    with running_database(settings) as urls:
+        for name, revision in migrate_all(settings, urls.owner):
+            click.echo(f"{name}: {revision}")
+
+
+@db.command()
+def status() -> None:
+    """Say which migrations are applied; exits with 1 when some are not."""
+    from sqlalchemy import create_engine
+
+    from ringstead.db.embedded import running_database
+    from ringstead.db.migrate import CORE, state
+
+    settings = load_settings()
+    with running_database(settings) as urls:
+        engine = create_engine(urls.owner)
+        with engine.connect() as connection:
+            states = [state(connection, history) for history in (CORE, *plugin_histories(settings))]
+        engine.dispose()
+    for found in states:
+        end = "" if found.is_current else f", newest {found.head or 'none'}: run `ringstead db migrate`"
+        click.echo(f"{found.name}: {found.current or 'none'}{end}")
+    sys.exit(0 if all(found.is_current for found in states) else 1)
+
+
+@db.command()
+@click.option("--print", "print_only", is_flag=True, help="Print the SQL instead of running it.")
+@click.option(
+    "--admin-url", help="PostgreSQL address of an administrator, in the database that Ringstead shall use."
+)
+def roles(print_only: bool, admin_url: str | None) -> None:
+    """Make the three roles and their grants in a database of your own.
+
+    The embedded database makes them by itself.
+    """
+    from ringstead.db.roles import ROLES, ensure_roles, roles_sql
+
+    if print_only:
+        click.echo(
+            "-- Run this as an administrator, in the database that Ringstead shall use. Then give each role"
+        )
+        click.echo(f"-- a password ({', '.join(ROLES)}): ALTER ROLE ... PASSWORD '...'")
+        click.echo(roles_sql(), nl=False)
+        return
+    if not admin_url:
+        raise click.UsageError("Give --admin-url, or --print to see the SQL.")
+    import psycopg
+
+    with psycopg.connect(plain_database_url(admin_url), autocommit=True) as connection:
+        ensure_roles(connection)
+    click.echo(
+        f"Roles are ready: {', '.join(ROLES)}. Give each a password, unless the server signs in otherwise."
+    )
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.option("--role", type=click.Choice(_ROLES), default="app", help="Which role to be. Default: app.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(role: Role, arguments: tuple[str, ...]) -> None:
+    """Open psql on the database. ARGUMENTS go to psql (`ringstead db psql -- -c 'SELECT 1'`)."""
+    from ringstead.db.embedded import find_program, running_database
+
+    with running_database(load_settings()) as urls:
+        # Ctrl-C is for psql: it cancels a statement there.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        command = [str(find_program("psql")), plain_database_url(getattr(urls, role)), *arguments]
+        done = subprocess.run(command, preexec_fn=_mind_ctrl_c)
+        signal.signal(signal.SIGINT, previous)
+    sys.exit(done.returncode)
+
+
+def migrate_all(settings: Settings, owner_url: str) -> list[tuple[str, str]]:
+    """Migrate core and plugins; gives the name and newest revision of each."""
+    from ringstead.db.migrate import upgrade_all
+
+    return [
+        (state.name, state.head or "none") for state in upgrade_all(owner_url, plugin_histories(settings))
+    ]
+
+
+def plugin_histories(settings: Settings) -> list[History]:
+    """The migrations of the installed plugins that work."""
+    from ringstead.plugins.loader import load_plugins
+
+    return [plugin.history for plugin in load_plugins(settings.disabled_plugins) if plugin.history]
+
+
+def _mind_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,120 @@
+"""`ringstead demo`: the whole portal on one machine, with two fictional partners; Ctrl-C ends all of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ringstead.cli.db import migrate_all
+from ringstead.cli.serve import supervise
+from ringstead.logs import configure_logging
+from ringstead.serving import check_port
+from ringstead.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ringstead.db.engine import DatabaseUrls
+
+_WAIT_SECONDS: Final = 60
+_ROLE_NAMES: Final = {
+    "subscriber": "Subscriber",
+    "org_admin": "Organization administrator",
+    "partner_admin": "Partner administrator",
+    "partner_support": "Partner support",
+}
+
+
+@click.command()
+def demo() -> None:
+    """Start database, web and jobs with demonstration data. Ctrl-C stops everything it started."""
+    settings = load_settings(log_level="warning") if _log_level_is_default() else load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    check_port(settings.host, settings.port)
+    _say("Starting the database ...")
+    code = supervise(
+        settings,
+        ["serve", "worker"],
+        prepare=lambda urls: _prepare(settings, urls),
+        when_started=lambda urls: _announce_when_up(settings),
+    )
+    _say("Stopped.")
+    sys.exit(code)
+
+
+def show_sign_ins(file: Path) -> None:
+    """Print addresses and sign-ins from var/demo.json: one line for each role of each organization."""
+    from rich.console import Console
+    from rich.table import Table
+
+    told = json.loads(file.read_text(encoding="utf-8"))
+    table = Table("Who", "Where", "E-mail", "Password", title="Sign in", title_justify="left")
+    for account in _one_of_each(told["accounts"]):
+        staff = account["role"].startswith("partner_")
+        address = told["consoles" if staff else "portals"][account["partner"]]
+        who = f"{_ROLE_NAMES.get(account['role'], account['role'])}, {account['organization'] or account['partner']}"
+        table.add_row(who, address, account["login"], account["password"])
+    console = Console(soft_wrap=True, highlight=False)
+    console.print()
+    console.print(table)
+    console.print(f"All {len(told['accounts'])} sign-ins, and the switch's key: {file}")
+
+
+def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for account in accounts:
+        first.setdefault((account["partner"], account["organization"] or "", account["role"]), account)
+    return list(first.values())
+
+
+def _prepare(settings: Settings, urls: DatabaseUrls) -> None:
+    from ringstead.demo import run_demo_setup
+
+    _say("Bringing the tables up to date ...")
+    migrate_all(settings, urls.owner)
+    _say("Setting up the demonstration partners and their calls ...")
+    run_demo_setup(settings, urls)
+
+
+def _announce_when_up(settings: Settings) -> None:
+    _say("Starting web and jobs ...")
+    threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
+
+
+def _announce(settings: Settings) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not _is_up(settings):
+        if time.monotonic() > deadline:
+            _say(
+                "The web server does not answer. The messages above say why; `ringstead doctor` may tell more."
+            )
+            return
+        time.sleep(0.1)
+    show_sign_ins(settings.var_dir / "demo.json")
+    _say("Ready. Ctrl-C stops everything.")
+
+
+def _is_up(settings: Settings) -> bool:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    request = urllib.request.Request(
+        f"http://{host}:{settings.port}/healthz", headers={"Host": settings.platform_hosts[0]}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _log_level_is_default() -> bool:
+    return load_settings().source("log_level") == "default"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,219 @@
+"""The examination behind `ringstead doctor`: each check gives one finding, with the mend when there is one.
+
+Later checks need what earlier ones found, so the order is: Python, settings, folders, mail, database, roles, tables,
+plugins, worker. A check that raises is itself a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import psycopg
+
+from ringstead.settings import Settings, SettingsError, hide_password, load_settings, plain_database_url
+
+if TYPE_CHECKING:
+    from ringstead.db.engine import DatabaseUrls
+
+State = Literal["ok", "warn", "fail"]
+_TIMEOUT: Final = 5
+_OLDEST_SERVER: Final = 150000
+
+_UNPROTECTED_TABLES: Final = """
+    SELECT DISTINCT c.relname FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('org_id', 'partner_id') AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+      AND has_table_privilege('ringstead_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+    ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `mend` is a sentence or a command, empty when all is well."""
+
+    what: str
+    state: State
+    said: str
+    mend: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Check this installation, from the settings in the environment; starts the embedded database if it is off."""
+    yield Finding("Python", "ok", sys.version.split()[0])
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("Settings", "fail", str(error), "ringstead settings docs")
+        return
+    yield Finding("Settings", "ok", "every name and value is known")
+    for check in (check_var_folder, check_static_files, check_mail):
+        yield _guarded(check.__name__, check, settings)
+    yield from _examine_database(settings)
+    yield from check_plugins(settings)
+
+
+def _examine_database(settings: Settings) -> Iterator[Finding]:
+    from ringstead.db.embedded import EmbeddedPostgresError, running_database
+
+    try:
+        with running_database(settings) as urls:
+            reachable = [check_reachable(role, getattr(urls, role)) for role in ("app", "owner", "operator")]
+            yield from reachable
+            if all(finding.state == "ok" for finding in reachable):
+                yield from check_tables(settings, urls)
+    except (SettingsError, EmbeddedPostgresError, PermissionError) as error:
+        yield Finding("Database", "fail", str(error), "see above")
+
+
+def check_tables(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
+    """Roles, migrations, row-level security and the job worker."""
+    with psycopg.connect(plain_database_url(urls.app), connect_timeout=_TIMEOUT) as connection:
+        yield from check_roles(connection)
+        current = check_migrations(settings, urls.owner)
+        yield current
+        if current.state == "ok":
+            yield check_row_security(connection)
+            yield check_worker(connection)
+
+
+def check_var_folder(settings: Settings) -> Finding:
+    """The folder for our own files can be written, and the secret in it is closed to others."""
+    folder = settings.var_dir
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(
+            "Folder", "fail", f"{existing} cannot be written", "set RINGSTEAD_VAR_DIR, or its rights"
+        )
+    secret = folder / "secret"
+    if secret.exists() and secret.stat().st_mode & 0o077:
+        return Finding("Folder", "fail", f"{secret} can be read by others", f"chmod 600 {secret}")
+    return Finding("Folder", "ok", f"{folder} can be written")
+
+
+def check_static_files(_settings: Settings) -> Finding:
+    """The files that every page loads came with the installation."""
+    folder = Path(__file__).parent / "web" / "static"
+    missing = [name for name in ("app.js", "base.css", "icons.svg") if not (folder / name).is_file()]
+    if missing:
+        return Finding(
+            "Static files", "fail", f"{', '.join(missing)} not in {folder}", "install ringstead again"
+        )
+    return Finding("Static files", "ok", f"in {folder}")
+
+
+def check_mail(settings: Settings) -> Finding:
+    """The mail server answers; nothing is sent."""
+    parts = urlsplit(settings.mail_url)
+    if parts.scheme == "file":
+        return Finding(
+            "Mail", "warn", "is written to files, not sent", "for real mail, set RINGSTEAD_MAIL_URL"
+        )
+    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    shown = hide_password(settings.mail_url)
+    try:
+        with kind(parts.hostname or "", parts.port or 0, timeout=_TIMEOUT) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding("Mail", "fail", f"{shown} does not answer: {error}", "check RINGSTEAD_MAIL_URL")
+    return Finding("Mail", "ok", f"{shown} answers")
+
+
+def check_reachable(role: str, url: str) -> Finding:
+    """The database answers this role and is new enough."""
+    what, variable = f"Database as {role}", {"app": "", "owner": "_OWNER", "operator": "_OPERATOR"}[role]
+    try:
+        with psycopg.connect(plain_database_url(url), connect_timeout=_TIMEOUT) as connection:
+            version = connection.info.server_version
+    except psycopg.OperationalError as error:
+        mend = f"check RINGSTEAD_DATABASE{variable}_URL; `ringstead db roles --print` makes the roles"
+        return Finding(what, "fail", str(error).strip(), mend)
+    if version < _OLDEST_SERVER:
+        return Finding(
+            what, "fail", f"PostgreSQL {version // 10000} is too old", "use PostgreSQL 15 or newer"
+        )
+    return Finding(what, "ok", f"PostgreSQL {version // 10000} answers")
+
+
+def check_roles(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """The application's role is held by the policies."""
+    from ringstead.db.roles import app_role_faults
+
+    faults = app_role_faults(connection)
+    for fault in faults:
+        yield Finding("Role of the application", "fail", f"{fault.role} {fault.fault}", fault.mend)
+    if not faults:
+        yield Finding("Role of the application", "ok", "no superuser, no owner, held by row-level security")
+
+
+def check_migrations(settings: Settings, owner_url: str) -> Finding:
+    """Core and plugins have their newest tables."""
+    from sqlalchemy import create_engine
+
+    from ringstead.cli.db import plugin_histories
+    from ringstead.db.migrate import CORE, state
+
+    engine = create_engine(owner_url)
+    with engine.connect() as connection:
+        behind = [
+            history.name
+            for history in (CORE, *plugin_histories(settings))
+            if not state(connection, history).is_current
+        ]
+    engine.dispose()
+    if behind:
+        return Finding("Tables", "fail", f"not up to date: {', '.join(behind)}", "ringstead db migrate")
+    return Finding("Tables", "ok", "core and plugins are up to date")
+
+
+def check_row_security(connection: psycopg.Connection[Any]) -> Finding:
+    """Every table with an organization's or partner's rows is under forced row-level security."""
+    open_tables = [row[0] for row in connection.execute(_UNPROTECTED_TABLES)]
+    if open_tables:
+        return Finding(
+            "Row-level security",
+            "fail",
+            f"not forced on {', '.join(open_tables)}",
+            "ALTER TABLE ... ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY (as ringstead_owner)",
+        )
+    return Finding("Row-level security", "ok", "forced on every table with tenants' rows")
+
+
+def check_worker(connection: psycopg.Connection[Any]) -> Finding:
+    """A job worker has given a sign of life lately, and nothing waits for one."""
+    found = connection.execute("SELECT to_regclass('procrastinate_workers')").fetchone()
+    if found is None or found[0] is None:
+        return Finding("Job worker", "fail", "there is no job queue", "ringstead db migrate")
+    row = connection.execute(
+        "SELECT count(*), max(last_heartbeat) FROM procrastinate_workers"
+        " WHERE last_heartbeat > now() - interval '1 minute'"
+    ).fetchone()
+    if row is None or row[0] == 0:
+        return Finding("Job worker", "warn", "none is running", "start one: ringstead worker")
+    return Finding("Job worker", "ok", f"{row[0]} running, last sign of life {row[1]:%H:%M:%S}")
+
+
+def check_plugins(settings: Settings) -> Iterator[Finding]:
+    """Every installed plugin works."""
+    from ringstead.app import load_registry
+
+    for name, plugin in load_registry(settings).plugins.items():
+        if plugin.state == "failed":
+            yield Finding(f"Plugin {name}", "fail", plugin.why, f"mend {plugin.distribution}, or disable it")
+        else:
+            yield Finding(f"Plugin {name}", "ok", plugin.state)
+
+
+def _guarded(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    try:
+        return check(settings)
+    except OSError as error:
+        return Finding(name.removeprefix("check_"), "fail", str(error))
