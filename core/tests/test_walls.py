@@ -160,3 +160,14 @@ def test_operator_work_is_on_record(database: Database) -> None:
             text("SELECT actor, database_role FROM operator_audit WHERE reason = :reason"), {"reason": reason}
         ).one()
     assert tuple(found) == ("tests", "ringstead_operator")
+
+
+def test_inside_an_organization_only_its_members_accounts_exist(tenants: Tenants, database: Database) -> None:
+    partner = tenants.partner()
+    own, other = tenants.organization(partner), tenants.organization(partner)
+    member, stranger, staff = tenants.person(own), tenants.person(other), tenants.staff(partner)
+    with database.run_as(own.org_id) as session:
+        assert session.scalars(select(Account.id)).all() == [member.account.id]
+    with database.in_partner(partner.id) as session:
+        everybody = set(session.scalars(select(Account.id)))
+    assert everybody == {member.account.id, stranger.account.id, staff.account.id}

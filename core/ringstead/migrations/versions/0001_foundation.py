@@ -349,7 +349,10 @@ def _protect() -> None:
     protect("host", f"name = {HOST} OR partner_id = {PARTNER}")
     for table in ("organization", "subscriber", "membership"):
         protect(table, DIRECTORY_RULE)
-    for table in ("account", "web_session", "partner_feature", "partner_setting"):
+    # Inside an organization only the accounts of its own members exist.
+    members = f"SELECT m.account_id FROM membership m WHERE m.org_id = {ORG}"
+    protect("account", f"{PARTNER_RULE} AND ({ORG} IS NULL OR id IN ({members}))")
+    for table in ("web_session", "partner_feature", "partner_setting"):
         protect(table, PARTNER_RULE)
     for table in ("organization_feature", "role_permission", "organization_setting", "subscriber_setting"):
         protect(table, ORG_RULE)
