@@ -1,4 +1,7 @@
-"""What a page loads: static files under a digest, and the brand's style sheet and icon on the brand's own hosts."""
+"""What a page loads.
+
+Static files under a digest, and the brand's style sheet and icon on the brand's own hosts.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -10,20 +13,11 @@ from pyramid.response import Response
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.context import SiteInfo
 from ringstead.theming import NEUTRAL, Brand, BrandCache
+from ringstead.web.folders import plugin_folders
 from ringstead.web.static_files import FOR_EVER, REVALIDATE, StaticFiles
 
 CORE_STATIC: Final = Path(__file__).parent / "static"
 ROBOTS: Final = b"User-agent: *\nDisallow: /\n"
-
-
-def plugin_folders(registry: Registry, room: str) -> dict[str, Path]:
-    """The folder `room` (static, templates, locale) of every active plugin that has one, by plugin name."""
-    folders = {}
-    for name in sorted(registry.active - {CORE}):
-        home = registry.plugins[name].folder
-        if home is not None and (home / room).is_dir():
-            folders[name] = home / room
-    return folders
 
 
 def brand_of(request: Request) -> Brand:

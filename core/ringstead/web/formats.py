@@ -124,6 +124,10 @@ class Formats:
         """The reader's date."""
         return self._now().astimezone(self.zone).date()
 
+    def local_hour(self) -> int:
+        """The hour of the reader's clock, 0 to 23."""
+        return self._now().astimezone(self.zone).hour
+
     def time(self, moment: datetime) -> str:
         """`09:31`."""
         local = self.local(moment)

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from babel import Locale, UnknownLocaleError
+from pyramid.config import Configurator
 from pyramid.request import Request
 from translationstring import TranslationString
 
+from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
+from ringstead.web.folders import plugin_folders
 from ringstead.web.pseudo import pseudo
 
+CORE_LOCALE: Final = Path(__file__).parent.parent / "locale"
 SOURCE_LANGUAGE: Final = "en"
+# What a visitor chose on the sign-in page.
+LANGUAGE_COOKIE: Final = "lang"
 _PLACEHOLDER: Final = re.compile(r"\$(?:\{([A-Za-z_][\w-]*)\}|([A-Za-z_]\w*))")
 _QUALITY: Final = re.compile(r"\s*;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*\Z")
 
@@ -213,6 +219,7 @@ def choose_locale(
     languages: Iterable[str],
     *,
     subscriber: str | None = None,
+    cookie: str | None = None,
     accept_language: str | None = None,
     organization: str | None = None,
     partner: str | None = None,
@@ -224,7 +231,7 @@ def choose_locale(
     dates and times depend on it.
     """
     known = set(languages)
-    candidates = [subscriber, *_accepted(accept_language or ""), organization, partner]
+    candidates = [subscriber, cookie, *_accepted(accept_language or ""), organization, partner]
     for name in candidates:
         if name and (locale := parse_locale(name)) is not None:
             tag = name.replace("_", "-")
@@ -244,6 +251,17 @@ def negotiate_locale(request: Request, preferences: Preferences) -> str:
     return choose_locale(
         translations.languages,
         subscriber=wish if chosen.source == "subscriber" else None,
+        cookie=request.cookies.get(LANGUAGE_COOKIE),
         accept_language=request.headers.get("Accept-Language"),
         organization=wish if chosen.source != "subscriber" else None,
     )
+
+
+def includeme(config: Configurator) -> None:
+    """Read the catalogues of core and plugins."""
+    registry: Registry = config.registry["ringstead.plugins"]
+    folders = {"ringstead": CORE_LOCALE}
+    for name, folder in plugin_folders(registry, "locale").items():
+        folders[registry.info(name).package] = folder
+    pseudo_locale = config.registry["ringstead.settings"].pseudo_locale
+    config.registry["ringstead.translations"] = Translations(folders, pseudo_locale=pseudo_locale)

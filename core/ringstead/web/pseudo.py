@@ -1,5 +1,4 @@
-"""A made-up language that shows which texts of a page were not translated, and where longer ones do not fit.
-"""
+"""A made-up language that shows which texts of a page were not translated, and where longer ones do not fit."""
 
 import re
 from collections.abc import Iterable

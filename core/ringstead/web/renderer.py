@@ -11,13 +11,18 @@ from typing import Any, Final
 
 from chameleon.zpt.template import PageTemplateFile
 from markupsafe import Markup
-from pyramid.request import Request
+from pyramid.config import Configurator
+from pyramid.settings import asbool
 
-from ringstead.web.i18n import Translator, messages, plurals
+from ringstead.plugins.registry import CORE, Registry
+from ringstead.settings import Settings
+from ringstead.web.folders import plugin_folders
+from ringstead.web.i18n import Translations, Translator, messages, plurals
+from ringstead.web.scope import page_scope
 
+CORE_TEMPLATES: Final = Path(__file__).parent / "templates"
 BOOLEAN: Final = frozenset(
-    ["async", "autofocus", "checked", "defer", "disabled", "hidden", "multiple", "novalidate", "open", "readonly"]
-    + ["required", "selected"]
+    "async autofocus checked defer disabled hidden multiple novalidate open readonly required selected".split()
 )
 
 
@@ -26,22 +31,22 @@ class TemplateMissing(LookupError):
 
 
 class Template(PageTemplateFile):
-    """A page template that knows its own domain: `_` and `ngettext` in it make messages of its distribution."""
+    """A page template that knows its own domain.
+
+    `_` and `ngettext` in it make messages of its distribution.
+    """
 
     boolean_attributes = BOOLEAN
 
     def __init__(self, path: Path, domain: str, translate: Translator, reload: bool) -> None:
         self.domain = domain
-        super().__init__(
-            str(path),
-            translate=translate,
-            auto_reload=reload,
-            trim_attribute_space=True,
-            extra_builtins={"_": messages(domain), "ngettext": plurals(domain)},
-        )
+        self.extra_builtins = {"_": messages(domain), "ngettext": plurals(domain)}
+        super().__init__(str(path), translate=translate, auto_reload=reload, trim_attribute_space=True)
 
     def parse(self, body: str) -> Any:
-        """Compile, after checking what a person would otherwise find out from an English text in a German page."""
+        """Compile, after checking what a person would otherwise find out from an English text in a German
+        page.
+        """
         if "i18n:" in body and f'i18n:domain="{self.domain}"' not in body:
             raise ValueError(f'{self.filename}: put i18n:domain="{self.domain}" on the outermost element')
         return super().parse(body)
@@ -50,8 +55,8 @@ class Template(PageTemplateFile):
 class Templates:
     """All templates of the deployment. `roots` maps an owner to (templates folder, message domain).
 
-    `bundles` is the folder of partner bundles. Compiled templates are kept by path, and paths by (partner, name); both
-    are bounded by what lies on disk. With `reload`, changed files are compiled anew.
+    `bundles` is the folder of partner bundles. Compiled templates are kept by path, and paths by (partner,
+    name); both are bounded by what lies on disk. With `reload`, changed files are compiled anew.
     """
 
     def __init__(
@@ -93,31 +98,39 @@ class Templates:
     def render(self, name: str, scope: Mapping[str, Any], values: Mapping[str, Any]) -> Markup:
         """The markup of a template. `scope` comes from `page_scope`, `values` from a view or a card."""
         template = self.get(name, scope["partner"])
-        return Markup(template.render(**{**scope, **values}))  # noqa: S704  a template's output is markup
-
-
-class Use:
-    """`use('core/parts.pt')`: a template of the same partner, whose macros another template wants."""
-
-    __slots__ = ("_partner", "_templates")
-
-    def __init__(self, templates: Templates, partner: str | None) -> None:
-        self._templates, self._partner = templates, partner
-
-    def __call__(self, name: str) -> Template:
-        return self._templates.get(name, self._partner)
+        return Markup(template.render(**{**scope, **values}))
 
 
 class RendererFactory:
     """Pyramid's renderer for `.pt`: `renderer="calllogs/list.pt"`."""
 
-    def __init__(self, templates: Templates, scope: Callable[[Request], Mapping[str, Any]]) -> None:
-        self._templates, self._scope = templates, scope
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
 
     def __call__(self, info: Any) -> Callable[[Mapping[str, Any], Mapping[str, Any]], str]:
         name: str = info.name
 
         def render(values: Mapping[str, Any], system: Mapping[str, Any]) -> str:
-            return str(self._templates.render(name, self._scope(system["request"]), values))
+            return str(self._templates.render(name, page_scope(system["request"]), values))
 
         return render
+
+
+def includeme(config: Configurator) -> None:
+    """Add `.pt`, `request.layout` and `request.flash`."""
+    settings: Settings = config.registry["ringstead.settings"]
+    registry: Registry = config.registry["ringstead.plugins"]
+    translations: Translations = config.registry["ringstead.translations"]
+    roots = {CORE: (CORE_TEMPLATES, "ringstead")}
+    for name, folder in plugin_folders(registry, "templates").items():
+        roots[name] = (folder, registry.info(name).package)
+    templates = Templates(
+        roots,
+        translations.translate,
+        bundles=settings.tenants_dir,
+        reload=asbool(config.registry.settings.get("reload_templates")),
+    )
+    config.registry["ringstead.templates"] = templates
+    config.add_renderer(".pt", RendererFactory(templates))
+    config.include("ringstead.web.notices")
+    config.include("ringstead.web.layout")

@@ -1,0 +1,273 @@
+"""What a reader or a program gets when something went wrong: a page in the partner's brand, or a problem
+document.
+
+No answer here touches the database, so each also stands when that is what went wrong. A fault of ours shows a
+reference for support and nothing else; the log has the rest under the same reference.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from pyramid.config import Configurator
+from pyramid.exceptions import URLDecodeError
+from pyramid.httpexceptions import HTTPException, HTTPSeeOther, HTTPUnauthorized
+from pyramid.interfaces import IRoutesMapper
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ringstead.plugins.registry import Registry
+from ringstead.tenancy.context import TenantContext
+from ringstead.theming import Brand
+from ringstead.web.formats import number_tag
+from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, choose_locale, messages, text_direction
+from ringstead.web.layout import THEME_COOKIE
+from ringstead.web.limits import BodyTooLarge
+from ringstead.web.problems import problem
+from ringstead.web.scope import Use, icon_maker
+from ringstead.web.transactions import is_database_away
+
+_ = messages("ringstead")
+log = structlog.get_logger(__name__)
+RETRY_SECONDS: Final = 5
+_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+START: Final = _("Go to the start page")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an error page says: a title, what still holds and what to do, and the way out."""
+
+    title: Any
+    text: Any
+    action: Any = START
+    action_url: str = "/"
+
+
+WORDS: Final = {
+    400: Words(
+        _("That didn’t make sense to us"),
+        _("Nothing changed. Go back, check what you entered and send it again."),
+    ),
+    401: Words(_("Sign in first"), _("This page needs to know who you are."), _("Sign in"), "/sign-in"),
+    403: Words(
+        _("This isn’t yours to open"),
+        _("Nothing changed. If you need it, ask whoever looks after your phones."),
+    ),
+    404: Words(_("There’s nothing here"), _("The address may be mistyped, or what was here is gone.")),
+    405: Words(_("That can’t be done here"), _("Nothing changed. Go back and use the buttons of the page.")),
+    409: Words(
+        _("Somebody was quicker"), _("Nothing changed. Open the page again to see what it looks like now.")
+    ),
+    413: Words(_("That’s too much at once"), _("Nothing was saved. Send a smaller file or fewer lines.")),
+    415: Words(
+        _("We can’t read that kind of file"),
+        _("Nothing was saved. The page you came from says what it takes."),
+    ),
+    421: Words(
+        _("There’s no site at this address"), _("Check the address that your provider gave you."), "", ""
+    ),
+    422: Words(
+        _("Something is missing"), _("Nothing was saved. Go back, fill in what is missing and send it again.")
+    ),
+    429: Words(
+        _("One moment"), _("There were too many tries in a short time. Wait a few minutes, then try again.")
+    ),
+    500: Words(
+        _("Something went wrong on our side"),
+        _("It’s us, not you. We’ve been told. Your phones keep working."),
+    ),
+    503: Words(
+        _("We’ll be right back"),
+        _("The portal can’t reach its data at the moment. Your phones keep working. Try again in a minute."),
+        _("Try again"),
+    ),
+}
+
+
+class PlainPage:
+    """The frame of a page that stands by itself: brand where the host has one, no navigation, no database."""
+
+    def __init__(self, request: Request, *, branded: bool | None = None) -> None:
+        self.brand: Brand = request.brand
+        self.branded = getattr(request, "site", None) is not None if branded is None else branded
+        self.locale = plain_locale(request)
+        self.dir = text_direction(self.locale)
+        chosen = request.cookies.get(THEME_COOKIE)
+        self.theme = chosen if chosen in ("light", "dark") else None
+
+
+def known_tenant(request: Request) -> TenantContext | None:
+    """The tenant context if this request already has one; never asks for it."""
+    context: TenantContext | None = request.__dict__.get("tenant")
+    return context
+
+
+def plain_locale(request: Request) -> str:
+    """The locale without asking the database."""
+    context = known_tenant(request)
+    if context is not None:
+        return context.locale
+    translations: Translations = request.registry["ringstead.translations"]
+    return choose_locale(
+        translations.languages,
+        cookie=request.cookies.get(LANGUAGE_COOKIE),
+        accept_language=request.headers.get("Accept-Language"),
+    )
+
+
+def wants_problem(request: Request) -> bool:
+    """Whether the answer should be a problem document: for the switch, for health checks, for programs."""
+    if getattr(request, "site_kind", "unknown") == "platform" or request.path_info.startswith("/switch/"):
+        return True
+    offers = ["text/html", "application/problem+json", "application/json"]
+    best = request.accept.acceptable_offers(offers) if request.headers.get("Accept") else []
+    return bool(best) and best[0][0] != "text/html"
+
+
+def render_plain(request: Request, name: str, values: dict[str, Any]) -> str:
+    """A template in the plain frame."""
+    registry = request.registry
+    plain = PlainPage(request)
+    partner = request.site.partner.slug if plain.branded else None
+    use = Use(registry["ringstead.templates"], partner)
+    static = registry["ringstead.static"].url
+    scope = {
+        "icon": icon_maker(static("core/icons.svg")),
+        "num": number_tag,
+        "partner": partner,
+        "plain": plain,
+        "plain_shell": use("core/plain.pt"),
+        "static": static,
+        "target_language": plain.locale,
+        "use": use,
+    }
+    return str(registry["ringstead.templates"].render(name, scope, values))
+
+
+def error_response(request: Request, status: int, detail: str = "", reference: str = "") -> Response:
+    """The answer for `status`: page, part of a page (htmx) or problem document."""
+    words = WORDS.get(status) or WORDS[400 if status < 500 else 500]
+    if wants_problem(request):
+        return _problem(request, status, words, detail, reference)
+    values = {
+        "title": words.title,
+        "text": words.text,
+        "detail": detail,
+        "action": words.action,
+        "action_url": request.path_qs if status == 503 and request.method == "GET" else words.action_url,
+        "reference": reference,
+    }
+    part = request.headers.get("HX-Request") == "true"
+    body = render_plain(request, "core/error_part.pt" if part else "core/error.pt", values)
+    response = Response(status=status, content_type="text/html", charset="utf-8", text=body)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(request: Request, status: int, words: Words, detail: str, reference: str) -> Response:
+    translate = request.registry["ringstead.translations"].translate
+    extra = {"reference": reference} if reference else {}
+    text = detail or str(translate(words.text, target_language="en"))
+    return problem(status, str(translate(words.title, target_language="en")), text, **extra)
+
+
+def http_error(error: HTTPException, request: Request) -> Response:
+    """An HTTP error that a view raised. Its `detail` is shown for 4xx: it names what, where and the mend."""
+    if error.status_int < 400:
+        return error
+    response = error_response(request, error.status_int, _detail(error))
+    for name in ("Retry-After", "Allow", "WWW-Authenticate"):
+        if name in error.headers:
+            response.headers[name] = error.headers[name]
+    return response
+
+
+def _detail(error: HTTPException) -> str:
+    detail = error.detail or ""
+    return (
+        str(detail) if 400 <= error.status_int < 500 and error.status_int not in (401, 403, 404, 405) else ""
+    )
+
+
+def forbidden(error: HTTPException, request: Request) -> Response:
+    """Not allowed: a visitor is led to the sign-in page and back; somebody signed in is told so."""
+    context = known_tenant(request)
+    if context is not None and context.account is not None:
+        return error_response(request, 403)
+    if wants_problem(request):
+        return error_response(request, 401)
+    wanted = request.path_qs if request.method in ("GET", "HEAD") else "/"
+    address = "/sign-in" if wanted == "/" else request.route_path("core.sign_in", _query={"next": wanted})
+    if request.headers.get("HX-Request") == "true":
+        return Response(status=401, headers={"HX-Redirect": address})
+    return HTTPSeeOther(address)
+
+
+def not_found(error: HTTPException, request: Request) -> Response:
+    """Nothing at this address, or nothing for this method (then 405 says which ones there are)."""
+    allowed = allowed_methods(request)
+    if allowed:
+        response = error_response(request, 405)
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
+    return error_response(request, 404)
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """The methods that routes of this site answer at the request's address."""
+    if getattr(request, "matched_route", None) is not None:
+        return set()
+    registry: Registry = request.plugins
+    kind = getattr(request, "site_kind", "unknown")
+    methods = {owned.item.name: owned.item.methods for owned in registry.routes() if owned.item.site == kind}
+    found: set[str] = set()
+    for route in request.registry.getUtility(IRoutesMapper).get_routes():
+        if route.name in methods and route.match(request.path_info) is not None:
+            found |= set(methods[route.name])
+    return found | ({"HEAD"} if "GET" in found else set())
+
+
+def undecodable(_error: Exception, request: Request) -> Response:
+    """An address or a form whose bytes are no text."""
+    return error_response(request, 400, "The address or a field holds bytes that are not UTF-8 text.")
+
+
+def too_large(_error: BodyTooLarge, request: Request) -> Response:
+    """A body over the limit."""
+    limit = request.deployment.max_body_bytes
+    return error_response(request, 413, f"A request may have {limit} bytes.")
+
+
+def away(request: Request) -> Response:
+    """The database cannot be reached."""
+    response = error_response(request, 503)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def unexpected(error: Exception, request: Request) -> Response:
+    """A fault of ours, or the database away."""
+    if is_database_away(error):
+        log.error("database.away", path=request.path, why=str(error).partition("\n")[0])
+        return away(request)
+    reference = "".join(secrets.choice(_ALPHABET) for _letter in range(8))
+    log.error("request.failed", reference=reference, path=request.path, method=request.method, exc_info=error)
+    return error_response(request, 500, reference=f"{reference[:4]}-{reference[4:]}")
+
+
+def includeme(config: Configurator) -> None:
+    """Answer for everything that is raised."""
+    config.registry["ringstead.away"] = away
+    config.add_request_method(plain_locale, "plain_locale", reify=True)
+    config.add_exception_view(http_error, context=HTTPException)
+    config.add_exception_view(undecodable, context=UnicodeDecodeError)
+    config.add_exception_view(undecodable, context=URLDecodeError)
+    config.add_exception_view(too_large, context=BodyTooLarge)
+    config.add_exception_view(unexpected, context=Exception)
+    config.add_notfound_view(not_found)
+    config.add_forbidden_view(forbidden)
+    config.add_exception_view(forbidden, context=HTTPUnauthorized)
