@@ -49,21 +49,29 @@ def demo() -> None:
 
 
 def show_sign_ins(file: Path) -> None:
-    """Print addresses and sign-ins from var/demo.json: one line for each role of each organization."""
+    """Print addresses and sign-ins from var/demo.json: a table per address, a line per role and organization."""
     from rich.console import Console
     from rich.table import Table
 
     told = json.loads(file.read_text(encoding="utf-8"))
-    table = Table("Who", "Where", "E-mail", "Password", title="Sign in", title_justify="left")
+    tables: dict[str, Table] = {}
     for account in _one_of_each(told["accounts"]):
         staff = account["role"].startswith("partner_")
         address = told["consoles" if staff else "portals"][account["partner"]]
-        who = f"{_ROLE_NAMES.get(account['role'], account['role'])}, {account['organization'] or account['partner']}"
-        table.add_row(who, address, account["login"], account["password"])
-    console = Console(soft_wrap=True, highlight=False)
-    console.print()
-    console.print(table)
-    console.print(f"All {len(told['accounts'])} sign-ins, and the switch's key: {file}")
+        if address not in tables:
+            tables[address] = Table(
+                "Who", "E-mail", "Password", title=address, title_justify="left", min_width=76
+            )
+        role, place = _ROLE_NAMES.get(account["role"], account["role"]), account["organization"]
+        tables[address].add_row(f"{role}, {place}" if place else role, account["login"], account["password"])
+    # Without a terminal (a log, a pipe) nothing needs to fit a screen.
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
+    for address in sorted(tables):
+        console.print()
+        console.print(tables[address])
+    console.print(
+        f"\nAll {len(told['accounts'])} sign-ins and the switch's key are in {file}.", soft_wrap=True
+    )
 
 
 def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import click
 
-from ringstead.settings import Settings, load_settings
+from ringstead.cli.shared import actor, load_plugin_registry, open_database
+from ringstead.settings import load_settings
 
 if TYPE_CHECKING:
     from ringstead.db.engine import Database
@@ -40,7 +38,7 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    registry = _registry(load_settings())
+    registry = load_plugin_registry(load_settings())
     table = Table("Plugin", "State", "Title", "From", "Why", box=None, pad_edge=False)
     for name, plugin in sorted(registry.plugins.items()):
         title = str(plugin.info.title) if plugin.info else ""
@@ -60,11 +58,11 @@ def state(name: str | None) -> None:
     from ringstead.plugins.enablement import enabled_plugins
 
     settings = load_settings()
-    registry = _registry(settings)
+    registry = load_plugin_registry(settings)
     if name is not None:
         _check_name(registry, name)
     table = Table("Organization", "On", box=None, pad_edge=False)
-    with _database(settings) as database:
+    with open_database(settings) as database:
         for place in _places(database, "list plugins"):
             with database.run_as(place.org_id) as session:
                 on = sorted(enabled_plugins(session) & registry.active)
@@ -93,8 +91,8 @@ def _switch(name: str, organization: str, enabled: bool) -> None:
     from ringstead.plugins.enablement import enabled_plugins, set_features
 
     settings = load_settings()
-    _check_name(_registry(settings), name)
-    with _database(settings) as database:
+    _check_name(load_plugin_registry(settings), name)
+    with open_database(settings) as database:
         word = "on" if enabled else "off"
         place = _place(database, organization, f"switch {name} {word} for {organization}")
         with database.run_as(place.org_id) as session:
@@ -103,25 +101,6 @@ def _switch(name: str, organization: str, enabled: bool) -> None:
             refused = enabled and name not in enabled_plugins(session)
     note = ", but its partner does not allow it: nobody will see it" if refused else ""
     click.echo(f"{name} is {word} for {place}{note}.")
-
-
-def _registry(settings: Settings) -> Registry:
-    from ringstead.app import load_registry
-
-    return load_registry(settings)
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    from ringstead.db.embedded import running_database
-    from ringstead.db.engine import Database
-
-    with running_database(settings) as urls:
-        database = Database(urls, pool_size=1)
-        try:
-            yield database
-        finally:
-            database.dispose()
 
 
 def _places(database: Database, reason: str) -> list[Place]:
@@ -134,7 +113,7 @@ def _places(database: Database, reason: str) -> list[Place]:
         .join(Organization, Organization.partner_id == Partner.id)
         .order_by(Partner.slug, Organization.slug)
     )
-    with database.as_operator(getpass.getuser(), reason) as session:
+    with database.as_operator(actor(), reason) as session:
         return [Place(*row) for row in session.execute(query)]
 
 
