@@ -4,6 +4,7 @@ Everything is cached by what it shows (a minute of the day, a date, a number), b
 few values again and again and Babel's formatting is dear beside a page.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -33,9 +34,20 @@ def format_time(locale: str, hour: int, minute: int) -> str:
 
 @lru_cache(maxsize=20_000)
 def format_day(locale: str, day: date, with_year: bool = False) -> str:
-    """`Sunday 22 November`, with the year if it is not the present one."""
-    skeleton = "yMMMMEEEEd" if with_year else "MMMMEEEEd"
-    return str(dates.format_skeleton(skeleton, day, locale=_babel(locale)))
+    """`Sunday, 22 November` in the locale's order; with the year if it is not the present one."""
+    if with_year:
+        return dates.format_date(day, "full", locale=_babel(locale))
+    return str(dates.format_date(day, _day_pattern(locale), locale=_babel(locale)))
+
+
+@lru_cache(maxsize=256)
+def _day_pattern(locale: str) -> str:
+    """The locale's pattern for weekday, day and month, in full words.
+
+    Every locale has one with short words; Babel finds the nearest pattern for others but does not widen it.
+    """
+    short = str(_babel(locale).datetime_skeletons["MMMEd"])
+    return re.sub(r"\b(?:MMM|LLL)\b", "MMMM", re.sub(r"\b(?:E{1,3}|ccc)\b", "EEEE", short))
 
 
 @lru_cache(maxsize=20_000)
@@ -134,7 +146,7 @@ class Formats:
         return format_time(self.locale, local.hour, local.minute)
 
     def day(self, moment: datetime | date) -> str:
-        """`Today`, `Yesterday`, else `Sunday 22 November`, with the year when it differs."""
+        """`Today`, `Yesterday`, else `Sunday, 22 November`, with the year when it differs."""
         day, today = self._date(moment), self.today()
         if day == today:
             return self.text(_("Today"))
@@ -152,7 +164,7 @@ class Formats:
         return format_short_day(self.locale, day, day.year != today.year)
 
     def date_time(self, moment: datetime) -> str:
-        """`Sunday 22 November, 18:44`, or `Today, 18:44`."""
+        """`Sunday, 22 November, 18:44`, or `Today, 18:44`."""
         return self.text(_("${day}, ${time}", day=self.day(moment), time=self.time(moment)))
 
     def date_only(self, moment: datetime | date) -> str:

@@ -55,7 +55,6 @@ class ArrangeRow:
     first: bool
     last: bool
     hidden: bool
-    state: Any
 
     @property
     def element(self) -> str:
@@ -173,7 +172,6 @@ def _rows(cards: Sequence[Card], hidden: frozenset[str]) -> tuple[ArrangeRow, ..
             first=index == 0,
             last=index == len(cards) - 1,
             hidden=card.id in hidden,
-            state=_("Hidden") if card.id in hidden else _("Shown"),
         )
         for index, card in enumerate(cards)
     )

@@ -28,6 +28,9 @@ from ringstead.web.scope import fragment_scope
 _ = messages("ringstead")
 THEME_COOKIE: Final = "theme"
 TABS: Final = 3
+MORE: Final = "core.more"
+# Pages of the core that belong to another one's entry.
+BELONGS: Final = {"core.arrange": "core.home"}
 SECTIONS: Final = (("main", None), ("addons", _("Add-ons")), ("account", _("Your account")))
 
 
@@ -115,8 +118,9 @@ class Layout:
     def active(self) -> str:
         """Id of the navigation entry this page belongs to; empty when none does."""
         route = getattr(self._request.matched_route, "name", "")
+        route = BELONGS.get(route, route)
         owner = route.partition(".")[0]
-        same_plugin = ""
+        same_plugin = MORE if route == MORE else ""
         for owned in self.context.features.navigation:
             if owned.item.route == route:
                 return owned.item.id
@@ -166,8 +170,8 @@ class Layout:
     def _render_chrome(self, current: str) -> Chrome:
         scope = {**fragment_scope(self._request, self.context), "layout": self}
         templates = self._request.registry["ringstead.templates"]
-        in_tabs = any(link.id == current for link in self.tabs)
-        values: dict[str, Any] = {"more_current": None if in_tabs else "page"}
+        listed = any(link.current for group in self.more_groups for link in group.links)
+        values: dict[str, Any] = {"more_current": "page" if listed or current == MORE else None}
         return Chrome(
             *(templates.render(f"core/{name}.pt", scope, values) for name in ("sidebar", "tabbar", "dialogs"))
         )

@@ -21,9 +21,6 @@ from ringstead.web.i18n import Translations, Translator, messages, plurals
 from ringstead.web.scope import page_scope
 
 CORE_TEMPLATES: Final = Path(__file__).parent / "templates"
-BOOLEAN: Final = frozenset(
-    "async autofocus checked defer disabled hidden multiple novalidate open readonly required selected".split()
-)
 
 
 class TemplateMissing(LookupError):
@@ -35,8 +32,6 @@ class Template(PageTemplateFile):
 
     `_` and `ngettext` in it make messages of its distribution.
     """
-
-    boolean_attributes = BOOLEAN
 
     def __init__(self, path: Path, domain: str, translate: Translator, reload: bool) -> None:
         self.domain = domain
