@@ -158,16 +158,13 @@ def check_migrations(settings: Settings, owner_url: str) -> Finding:
     """Core and plugins have their newest tables."""
     from sqlalchemy import create_engine
 
-    from ringstead.cli.db import plugin_histories
     from ringstead.db.migrate import CORE, state
+    from ringstead.plugins.loader import load_plugins
 
+    histories = [plugin.history for plugin in load_plugins(settings.disabled_plugins) if plugin.history]
     engine = create_engine(owner_url)
     with engine.connect() as connection:
-        behind = [
-            history.name
-            for history in (CORE, *plugin_histories(settings))
-            if not state(connection, history).is_current
-        ]
+        behind = [history.name for history in (CORE, *histories) if not state(connection, history).is_current]
     engine.dispose()
     if behind:
         return Finding("Tables", "fail", f"not up to date: {', '.join(behind)}", "ringstead db migrate")
