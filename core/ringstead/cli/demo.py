@@ -82,12 +82,16 @@ def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _prepare(settings: Settings, urls: DatabaseUrls) -> None:
-    from ringstead.demo import run_demo_setup
+    from ringstead.demo import DemoError, run_demo_setup
+    from ringstead.tenancy.bundles import BundleError
 
     _say("Bringing the tables up to date ...")
     migrate_all(settings, urls.owner)
     _say("Setting up the demonstration partners and their calls ...")
-    run_demo_setup(settings, urls)
+    try:
+        run_demo_setup(settings, urls)
+    except (DemoError, BundleError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _announce_when_up(settings: Settings) -> None:
