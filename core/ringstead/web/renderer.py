@@ -21,6 +21,11 @@ from ringstead.web.i18n import Translations, Translator, messages, plurals
 from ringstead.web.scope import page_scope
 
 CORE_TEMPLATES: Final = Path(__file__).parent / "templates"
+# Chameleon's own list is older than HTML 5. False drops the attribute.
+BOOLEAN: Final = frozenset(
+    {"async", "autofocus", "checked", "defer", "disabled", "hidden", "inert", "multiple"}
+    | {"novalidate", "open", "readonly", "required", "selected"}
+)
 
 
 class TemplateMissing(LookupError):
@@ -32,6 +37,8 @@ class Template(PageTemplateFile):
 
     `_` and `ngettext` in it make messages of its distribution.
     """
+
+    boolean_attributes = BOOLEAN
 
     def __init__(self, path: Path, domain: str, translate: Translator, reload: bool) -> None:
         self.domain = domain
