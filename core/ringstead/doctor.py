@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "warn", "fail"]
 _TIMEOUT: Final = 5
 _OLDEST_SERVER: Final = 150000
+_ROLES: Final = ("app", "owner", "operator")
 
 _UNPROTECTED_TABLES: Final = """
     SELECT DISTINCT c.relname FROM pg_class c
@@ -66,7 +67,9 @@ def _examine_database(settings: Settings) -> Iterator[Finding]:
 
     try:
         with running_database(settings) as urls:
-            reachable = [check_reachable(role, getattr(urls, role)) for role in ("app", "owner", "operator")]
+            # A machine that only serves has no other address than the app's.
+            given = [(role, url) for role in _ROLES if (url := getattr(urls, role))]
+            reachable = [check_reachable(role, url) for role, url in given]
             yield from reachable
             if all(finding.state == "ok" for finding in reachable):
                 yield from check_tables(settings, urls)
@@ -80,7 +83,7 @@ def check_tables(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
         yield from check_roles(connection)
         current = check_migrations(settings, urls.owner)
         yield current
-        if current.state == "ok":
+        if current.state != "fail":
             yield check_row_security(connection)
             yield check_worker(connection)
 
@@ -161,6 +164,9 @@ def check_migrations(settings: Settings, owner_url: str) -> Finding:
     from ringstead.db.migrate import CORE, state
     from ringstead.plugins.loader import load_plugins
 
+    if not owner_url:
+        said = "cannot be examined without RINGSTEAD_DATABASE_OWNER_URL"
+        return Finding("Tables", "warn", said, "run `ringstead db status` where that address is set")
     histories = [plugin.history for plugin in load_plugins(settings.disabled_plugins) if plugin.history]
     engine = create_engine(owner_url)
     with engine.connect() as connection:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from ringstead.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, database_urls, running_database
+from ringstead.db.engine import DatabaseUrls
 from ringstead.db.roles import APP, OPERATOR, OWNER, app_role_faults, ensure_roles, roles_sql
 from ringstead.settings import SettingsError, load_settings, plain_database_url
 
@@ -264,12 +265,11 @@ def test_running_database_starts_and_stops_the_embedded_server(tmp_path: Path) -
     assert not EmbeddedPostgres(tmp_path / "postgres").is_running()
 
 
-def test_an_external_database_needs_all_three_addresses() -> None:
-    address = "postgresql://role@db.example/ringstead"
-    with pytest.raises(SettingsError, match="RINGSTEAD_DATABASE_OPERATOR_URL not"):
-        database_urls(load_settings({}, "/dev/null", database_url=address, database_owner_url=address))
-    settings = load_settings(
-        {}, "/dev/null", database_url=address, database_owner_url=address, database_operator_url=address
-    )
-    with running_database(settings) as urls:
-        assert urls.app == "postgresql+psycopg://role@db.example/ringstead"
+def test_a_database_of_ones_own_needs_the_addresses_that_are_used() -> None:
+    settings = load_settings({}, "/dev/null", database_url="postgresql://role@db.example/ringstead")
+    with running_database(settings, "app") as urls:
+        assert urls == DatabaseUrls("postgresql+psycopg://role@db.example/ringstead", "", "")
+    with pytest.raises(
+        SettingsError, match="RINGSTEAD_DATABASE_OWNER_URL and RINGSTEAD_DATABASE_OPERATOR_URL"
+    ):
+        database_urls(settings, "owner", "operator")

@@ -29,7 +29,7 @@ def migrate() -> None:
     from ringstead.db.embedded import running_database
 
     settings = load_settings()
-    with running_database(settings) as urls:
+    with running_database(settings, "owner") as urls:
         for name, revision in migrate_all(settings, urls.owner):
             click.echo(f"{name}: {revision}")
 
@@ -43,7 +43,7 @@ def status() -> None:
     from ringstead.db.migrate import CORE, state
 
     settings = load_settings()
-    with running_database(settings) as urls:
+    with running_database(settings, "owner") as urls:
         engine = create_engine(urls.owner)
         with engine.connect() as connection:
             states = [state(connection, history) for history in (CORE, *plugin_histories(settings))]
@@ -91,7 +91,7 @@ def psql(role: Role, arguments: tuple[str, ...]) -> None:
     """Open psql on the database. ARGUMENTS go to psql (`ringstead db psql -- -c 'SELECT 1'`)."""
     from ringstead.db.embedded import find_program, running_database
 
-    with running_database(load_settings()) as urls:
+    with running_database(load_settings(), role) as urls:
         # Ctrl-C is for psql: it cancels a statement there.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         command = [str(find_program("psql")), plain_database_url(getattr(urls, role)), *arguments]

@@ -41,6 +41,8 @@ def demo() -> None:
     code = supervise(
         settings,
         ["serve", "worker"],
+        "owner",
+        "operator",
         prepare=lambda urls: _prepare(settings, urls),
         when_started=lambda urls: _announce_when_up(settings),
     )

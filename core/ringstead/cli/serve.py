@@ -11,7 +11,13 @@ from typing import Any
 import click
 import structlog
 
-from ringstead.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, database_urls, embedded_server
+from ringstead.db.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    Role,
+    database_urls,
+    embedded_server,
+)
 from ringstead.db.engine import DatabaseUrls
 from ringstead.logs import configure_logging
 from ringstead.serving import child_environment, serve_forever
@@ -53,19 +59,20 @@ def worker(parent: int | None) -> None:
 def supervise(
     settings: Settings,
     commands: Sequence[str],
+    *needed: Role,
     prepare: Callable[[DatabaseUrls], None] = lambda urls: None,
     when_started: Callable[[DatabaseUrls], None] = lambda urls: None,
 ) -> int:
     """Run `ringstead COMMAND` for each command as child processes, over the database that the settings name.
 
     An embedded server is started, kept running and stopped with them. `prepare` runs once it is up, before the
-    children start. Returns the exit code.
+    children start; it may need other addresses than the app's. Returns the exit code.
     """
     with contextlib.ExitStack() as stack:
         server: EmbeddedPostgres | None = None
         if settings.uses_embedded_database:
             server = stack.enter_context(embedded_server(settings))
-        urls = server.urls() if server else database_urls(settings)
+        urls = server.urls() if server else database_urls(settings, *needed)
         prepare(urls)
         children = [
             Child(name, [sys.executable, "-m", "ringstead.cli", name, f"--parent={os.getpid()}"])

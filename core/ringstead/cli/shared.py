@@ -20,7 +20,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     from ringstead.db.embedded import running_database
     from ringstead.db.engine import Database
 
-    with running_database(settings) as urls:
+    with running_database(settings, "app", "operator") as urls:
         database = Database(urls, pool_size=1)
         try:
             yield database

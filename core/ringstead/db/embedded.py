@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import psutil
 import psycopg
@@ -35,6 +35,8 @@ from ringstead.db.engine import DatabaseUrls
 from ringstead.db.osuser import ServerUser, choose_server_user
 from ringstead.db.roles import APP, DATABASE, OPERATOR, OWNER, ensure_roles
 from ringstead.settings import Settings, SettingsError
+
+Role = Literal["app", "owner", "operator"]
 
 SUPERUSER: Final = "postgres"
 _PORT: Final = 5432  # only names the socket file
@@ -342,29 +344,30 @@ def embedded_server(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.var_dir / "postgres")
 
 
-def database_urls(settings: Settings) -> DatabaseUrls:
+def database_urls(settings: Settings, *needed: Role) -> DatabaseUrls:
     """The addresses that the settings name; for the embedded server, where it listens when it runs.
 
-    Raises `SettingsError` when only some of the three addresses are set.
+    With a database of one's own, web and jobs do with the address for the app; the others are empty when they are
+    not set. Raises `SettingsError` when one is empty that the caller says it `needed`.
     """
     if settings.uses_embedded_database:
         return embedded_server(settings).urls()
-    given = {name: getattr(settings, name) for name in ("database_owner_url", "database_operator_url")}
-    missing = [name for name, value in given.items() if not value]
+    urls = DatabaseUrls(settings.database_url, settings.database_owner_url, settings.database_operator_url)
+    missing = [role for role in needed if not getattr(urls, role)]
     if missing:
-        names = " and ".join(f"RINGSTEAD_{name.upper()}" for name in missing)
+        names = " and ".join(f"RINGSTEAD_DATABASE_{role.upper()}_URL" for role in missing)
         raise SettingsError(
-            f"RINGSTEAD_DATABASE_URL is set and {names} not. Mend: set all three, one per role; "
+            f"This needs {names}, beside RINGSTEAD_DATABASE_URL. Mend: set it; "
             "`ringstead db roles --print` gives the SQL that makes the roles."
         )
-    return DatabaseUrls(settings.database_url, given["database_owner_url"], given["database_operator_url"])
+    return urls
 
 
 @contextlib.contextmanager
-def running_database(settings: Settings) -> Iterator[DatabaseUrls]:
-    """The database's addresses while it runs: an embedded server is started, and stopped by its last user."""
+def running_database(settings: Settings, *needed: Role) -> Iterator[DatabaseUrls]:
+    """`database_urls` while the database runs: an embedded server is started, and stopped by its last user."""
     if not settings.uses_embedded_database:
-        yield database_urls(settings)
+        yield database_urls(settings, *needed)
         return
     with embedded_server(settings) as server:
         yield server.urls()
