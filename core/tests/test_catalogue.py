@@ -11,6 +11,7 @@ from ringstead.db.engine import Database
 # Tables that hold nobody's rows: platform data, or machinery whose rows carry ids and no content.
 PLATFORM_TABLES = {
     "host",
+    "job_failure",
     "operator_audit",
     "partner",
     "platform_setting",

@@ -43,6 +43,15 @@ def _queue() -> None:
         grant(table)
         op.execute(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO ringstead_app, ringstead_operator")
     op.execute(ENQUEUE_JOB)
+    # Why a job failed last; the library keeps only that it did. Gone with the job.
+    op.create_table(
+        "job_failure",
+        sa.Column("job_id", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["procrastinate_jobs.id"], ondelete="CASCADE"),
+    )
+    grant("job_failure")
 
 
 # A job of which one in the queue is enough must not be skipped because of one that a worker may take before we commit:
@@ -111,9 +120,10 @@ def _mail() -> None:
         sa.Column("org_id", sa.Uuid()),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        # The whole message as it goes out; dropped once it is sent, for it may hold a one-time link.
-        sa.Column("content", sa.LargeBinary()),
+        sa.Column("locale", sa.Text()),
+        sa.Column("subject", sa.Text(), nullable=False, server_default=""),
+        # What the template is filled with; dropped once the mail is sent, for it may hold a one-time link.
+        sa.Column("values", JSONB()),
         sa.Column("state", sa.Text(), nullable=False, server_default="queued"),
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("last_error", sa.Text(), nullable=False, server_default=""),
