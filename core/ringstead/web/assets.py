@@ -9,6 +9,7 @@ from typing import Final
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
 
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.context import SiteInfo
@@ -71,10 +72,10 @@ def includeme(config: Configurator) -> None:
     config.registry["ringstead.brands"] = BrandCache()
     config.add_request_method(brand_of, "brand", reify=True)
     config.add_route("static", "/static/{digest}/*path", request_method=("GET", "HEAD"))
-    config.add_view(static.serve, route_name="static")
+    config.add_view(static.serve, route_name="static", permission=NO_PERMISSION_REQUIRED)
     config.add_route("brand", "/brand/{file}", request_method=("GET", "HEAD"))
-    config.add_view(brand_file, route_name="brand")
+    config.add_view(brand_file, route_name="brand", permission=NO_PERMISSION_REQUIRED)
     config.add_route("favicon", "/favicon.ico", request_method=("GET", "HEAD"))
-    config.add_view(favicon, route_name="favicon")
+    config.add_view(favicon, route_name="favicon", permission=NO_PERMISSION_REQUIRED)
     config.add_route("robots", "/robots.txt", request_method=("GET", "HEAD"))
-    config.add_view(robots, route_name="robots")
+    config.add_view(robots, route_name="robots", permission=NO_PERMISSION_REQUIRED)

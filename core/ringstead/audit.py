@@ -1,0 +1,116 @@
+"""The audit trail: who did what to whom. Rows are only ever added; the database refuses anything else."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from pyramid.request import Request
+from sqlalchemy import select
+from translationstring import TranslationString
+
+from ringstead.api import translations
+from ringstead.db.session import TenantSession
+from ringstead.tenancy.models import AuditEntry
+
+_ = translations("ringstead")
+
+SIGNED_IN: Final = "sign-in.ok"
+SIGN_IN_FAILED: Final = "sign-in.failed"
+SIGNED_OUT: Final = "sign-out"
+SESSION_REVOKED: Final = "session.revoked"
+PASSWORD_CHANGED: Final = "password.changed"
+PASSWORD_RESET_ASKED: Final = "password.reset-asked"
+PASSWORD_RESET: Final = "password.reset"
+FEATURE_ON: Final = "feature.on"
+FEATURE_OFF: Final = "feature.off"
+
+TITLES: Final[Mapping[str, TranslationString]] = {
+    SIGNED_IN: _("Signed in"),
+    SIGN_IN_FAILED: _("Tried to sign in with a wrong password"),
+    SIGNED_OUT: _("Signed out"),
+    SESSION_REVOKED: _("Signed out another browser"),
+    PASSWORD_CHANGED: _("Changed the password"),
+    PASSWORD_RESET_ASKED: _("Asked for a new password"),
+    PASSWORD_RESET: _("Set a new password by mail"),
+    FEATURE_ON: _("Turned a feature on"),
+    FEATURE_OFF: _("Turned a feature off"),
+}
+
+
+class Actor(Protocol):
+    """Somebody who does something: an `Account` row or the `AccountInfo` of a request."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str: ...
+
+
+def record(
+    where: Request | TenantSession,
+    action: str,
+    target: str = "",
+    detail: Mapping[str, Any] | None = None,
+    subject: UUID | None = None,
+    *,
+    actor: Actor | None = None,
+    session: TenantSession | None = None,
+    org_id: UUID | None = None,
+) -> AuditEntry:
+    """Add an entry in the transaction of what it tells about, so that neither exists without the other.
+
+    `where` is the request (then the actor is whoever is signed in, and the address is known) or a session, for jobs
+    and commands. `target` says what was touched, `subject` whose portal (a subscriber's id). `session` replaces the
+    request's own, for work inside another organization. Never put secrets or typed passwords into `detail`.
+    """
+    address = ""
+    if not isinstance(where, TenantSession):
+        address = where.client_address
+        actor = actor or where.tenant.account
+        session = session or where.db
+    else:
+        session = where
+    entry = AuditEntry(
+        org_id=org_id or session.scope.org_id,
+        actor_account_id=None if actor is None else actor.id,
+        actor_name="" if actor is None else actor.name,
+        subject_subscriber_id=subject,
+        action=action,
+        target=target[:200],
+        detail=dict(detail or {}),
+        address=address,
+    )
+    session.add(entry)
+    return entry
+
+
+def own_entries(session: TenantSession, account_id: UUID, limit: int = 20) -> list[AuditEntry]:
+    """What somebody did lately, newest first; inside an organization, only what concerns it."""
+    return list(
+        session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.actor_account_id == account_id)
+            .order_by(AuditEntry.id.desc())
+            .limit(limit)
+        )
+    )
+
+
+def organization_entries(
+    session: TenantSession, org_id: UUID, actions: tuple[str, ...], limit: int = 20
+) -> list[AuditEntry]:
+    """The latest entries of some kinds about an organization, newest first."""
+    return list(
+        session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.org_id == org_id, AuditEntry.action.in_(actions))
+            .order_by(AuditEntry.id.desc())
+            .limit(limit)
+        )
+    )
+
+
+def title_of(entry: AuditEntry) -> str:
+    """An entry's action in words; an action that nobody declared here shows by its name."""
+    title: str = TITLES.get(entry.action, entry.action)
+    return title

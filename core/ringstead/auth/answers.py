@@ -1,0 +1,45 @@
+"""Answers that several of the sign-in pages give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyramid.request import Request
+from translationstring import TranslationString
+
+from ringstead.api import translations
+
+_ = translations("ringstead")
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A sentence above a form that belongs to no single field."""
+
+    text: TranslationString
+    kind: Literal["warn", "danger", "info"] = "danger"
+
+
+def refused(request: Request, values: Mapping[str, Any], status: int = 422) -> dict[str, Any]:
+    """Show the form again under a status that says it was not accepted. Returning keeps what was counted and noted."""
+    request.response.status_int = status
+    return dict(values)
+
+
+def too_many(request: Request, values: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """429 (RFC 6585) with the time to wait, for programs in `Retry-After` and for people in words."""
+    request.response.headers["Retry-After"] = str(seconds)
+    minutes = -(-seconds // 60)
+    text = (
+        _("That were too many tries. Wait ${count} min, then try again.", mapping={"count": minutes})
+        if minutes < 90
+        else _("That were too many tries. Wait ${count} h, then try again.", mapping={"count": -(-minutes // 60)})
+    )
+    return refused(request, {**values, "banner": Banner(text, "warn")}, 429)
+
+
+def busy(request: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+    """429 because everybody signs in at once; nothing is wrong with the form."""
+    request.response.headers["Retry-After"] = "2"
+    text = _("Many people are signing in right now. Nothing is wrong: try again in a moment.")
+    return refused(request, {**values, "banner": Banner(text, "info")}, 429)

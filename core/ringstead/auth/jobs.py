@@ -1,0 +1,94 @@
+"""What signing in leaves to the worker: mails, and forgetting what has expired."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from pyramid.request import Request
+from sqlalchemy import delete, select, text
+
+from ringstead import audit
+from ringstead.api import JobSpec
+from ringstead.auth.membership import find_account
+from ringstead.auth.models import PasswordReset
+from ringstead.auth.tokens import hash_token, new_token
+from ringstead.db.base import new_id
+from ringstead.db.engine import Database
+from ringstead.db.session import TenantSession
+from ringstead.jobs import defer
+from ringstead.mail import queue_mail
+from ringstead.tenancy.context import AccountInfo
+from ringstead.tenancy.models import Account
+
+RESET_LIFE: Final = timedelta(hours=1)
+SEND_RESET: Final = "core.send_reset"
+
+
+def jobs() -> list[JobSpec]:
+    """The jobs of signing in."""
+    return [
+        JobSpec(name=SEND_RESET, run=send_reset),
+        JobSpec(name="core.forget_expired", run=forget_expired, every="17 * * * *"),
+    ]
+
+
+def ask_for_reset(request: Request, email: str) -> None:
+    """Queue the mail with a link, for whatever address was typed."""
+    defer(
+        request.db,
+        SEND_RESET,
+        reset_id=str(new_id()),
+        partner_id=str(request.site.partner.id),
+        email=email,
+        origin=request.deployment.origin(request.site.host),
+        address=request.client_address,
+    )
+
+
+def send_reset(
+    database: Database, *, reset_id: str, partner_id: str, email: str, origin: str, address: str
+) -> None:
+    """Make the link and queue its mail, if the address has an account that may sign in. Run twice, it does it once."""
+    with database.in_partner(UUID(partner_id)) as session:
+        account = find_account(session, email)
+        if account is None or account.status != "active" or _is_made(session, UUID(reset_id)):
+            return
+        token = new_token()
+        # Only the newest link works: an older mail may lie in hands that it should not.
+        session.execute(delete(PasswordReset).where(PasswordReset.account_id == account.id))
+        session.add(
+            PasswordReset(
+                id=UUID(reset_id),
+                account_id=account.id,
+                token_hash=hash_token(token),
+                expires_at=datetime.now(UTC) + RESET_LIFE,
+            )
+        )
+        audit.record(session, audit.PASSWORD_RESET_ASKED, detail={"address": address}, actor=account)
+        queue_mail(
+            session,
+            to=account.email,
+            template="core/mail/reset",
+            values={"name": account.name, "url": f"{origin}/reset/{token}"},
+        )
+
+
+def _is_made(session: TenantSession, reset_id: UUID) -> bool:
+    return session.scalars(select(PasswordReset.id).where(PasswordReset.id == reset_id)).first() is not None
+
+
+def tell_password_changed(request: Request, session: TenantSession, person: Account | AccountInfo) -> None:
+    """Queue the notice that lets an owner find out when it was not him."""
+    queue_mail(
+        session,
+        to=person.email,
+        template="core/mail/password_changed",
+        values={"name": person.name, "url": f"{request.deployment.origin(request.site.host)}/forgot"},
+    )
+
+
+def forget_expired(database: Database) -> None:
+    """Delete sessions, links and counters whose time is over."""
+    with database.as_operator("core.forget_expired", "delete expired sign-ins, links and counters") as session:
+        for table in ("web_session", "password_reset", "rate_limit"):
+            session.execute(text(f"DELETE FROM {table} WHERE expires_at < now()"))
