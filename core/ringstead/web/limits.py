@@ -58,7 +58,8 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
             return problem(400, "Bad Content-Length", "Content-Length must be a whole number.")
         if int(length) > limit:
             return too_large(limit)
-        request.environ["wsgi.input"] = LimitedBody(request.environ["wsgi.input"], limit)
+        if not request.is_body_seekable:  # else it was read already, to be there for a second try
+            request.environ["wsgi.input"] = LimitedBody(request.environ["wsgi.input"], limit)
         try:
             return handler(request)
         except BodyTooLarge:
