@@ -4,13 +4,14 @@ A session has one immutable scope. Another tenant means another session. The sco
 loader criteria, and into the transaction as `ringstead.partner_id` and `ringstead.org_id`, which the policies read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Never
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Row, Table, event
+from sqlalchemy import Connection, Engine, Row, Table, Uuid, bindparam, event
 from sqlalchemy.orm import (
     ORMExecuteState,
     Session,
@@ -45,29 +46,49 @@ class Scope:
 NO_SCOPE = Scope()
 
 
-@lru_cache(maxsize=4096)
-def _criteria(scope: Scope) -> tuple[LoaderCriteriaOption, ...]:
-    """Loader criteria for what a scope has; `_refuse_unscoped` has already refused what it lacks.
+# The criteria hold names of parameters, not ids: so they are the same for all tenants, a prepared statement keeps its
+# scoped twin (below), and SQLAlchemy's statement cache never sees an id. Each execution brings the ids; one that does
+# not is an error («a value is required for bind parameter»), never a row too many.
+_ORG_ID = "ringstead_org_id"
+_PARTNER_ID = "ringstead_partner_id"
 
-    SQLAlchemy caches these functions by their code and takes the bound ids anew from the closure at each use;
-    turning that tracking off would freeze the first tenant's id into every later statement.
-    """
-    org_id, partner_id = scope.org_id, scope.partner_id
 
-    def of_org(cls: Any) -> ColumnElement[bool]:
-        return cls.org_id == org_id  # type: ignore[no-any-return]
+def _of_org(cls: Any) -> ColumnElement[bool]:
+    # SQLAlchemy would make a parameter of any global value it finds in here; hence the spelled-out name.
+    return cls.org_id == bindparam("ringstead_org_id", type_=Uuid())  # type: ignore[no-any-return]
 
-    def of_partner(cls: Any) -> ColumnElement[bool]:
-        return cls.partner_id == partner_id  # type: ignore[no-any-return]
 
+def _of_partner(cls: Any) -> ColumnElement[bool]:
+    return cls.partner_id == bindparam("ringstead_partner_id", type_=Uuid())  # type: ignore[no-any-return]
+
+
+@cache
+def _rules(by_org: bool, by_partner: bool) -> tuple[LoaderCriteriaOption, ...]:
     rules: list[tuple[type, Any]] = []
-    if org_id is not None:
-        rules += [(OrgScoped, of_org), (DirectoryScoped, of_org)]
-    elif partner_id is not None:
-        rules += [(DirectoryScoped, of_partner)]
-    if partner_id is not None:
-        rules += [(PartnerScoped, of_partner)]
+    if by_org:
+        rules += [(OrgScoped, _of_org), (DirectoryScoped, _of_org)]
+    elif by_partner:
+        rules += [(DirectoryScoped, _of_partner)]
+    if by_partner:
+        rules += [(PartnerScoped, _of_partner)]
     return tuple(with_loader_criteria(mixin, rule, include_aliases=True) for mixin, rule in rules)
+
+
+def _criteria(scope: Scope) -> tuple[LoaderCriteriaOption, ...]:
+    """Loader criteria for what a scope has; `_refuse_unscoped` has already refused what it lacks."""
+    return _rules(scope.org_id is not None, scope.partner_id is not None)
+
+
+# Scoped twins of statements that somebody keeps, by criteria and statement; they go when the statement goes.
+_twins: dict[tuple[LoaderCriteriaOption, ...], WeakKeyDictionary[Any, Any]] = {}
+
+
+def _scoped(statement: Any, criteria: tuple[LoaderCriteriaOption, ...]) -> Any:
+    twins = _twins.setdefault(criteria, WeakKeyDictionary())
+    twin = twins.get(statement)
+    if twin is None:
+        twin = twins[statement] = statement.options(*criteria)
+    return twin
 
 
 @cache
@@ -202,7 +223,12 @@ def _scope_statement(state: ORMExecuteState) -> None:
         return
     if session.scope.org_id is None or session.scope.partner_id is None:
         _refuse_unscoped(state.statement, session.scope)
-    state.statement = state.statement.options(*_criteria(session.scope))  # type: ignore[attr-defined]
+    state.statement = _scoped(state.statement, _criteria(session.scope))
+    ids = {_ORG_ID: session.scope.org_id, _PARTNER_ID: session.scope.partner_id}
+    if isinstance(state.parameters, Sequence):
+        state.parameters = [{**row, **ids} for row in state.parameters]
+    else:
+        state.parameters = {**(state.parameters or {}), **ids}
 
 
 @event.listens_for(TenantSession, "before_flush")
