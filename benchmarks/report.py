@@ -1,0 +1,44 @@
+"""Writes `docs/benchmarks.md`."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from benchmarks.load import generator_name
+from benchmarks.measure import Section, machine
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+_HEAD = """\
+# Benchmarks
+
+Made by `{command}` on {day}; do not edit. {machine}. PostgreSQL {postgres} on the same machine, load by {load}.
+
+Only ratios are meant to be used, and only those taken side by side in one run: the cases of a table ran by
+turns, {rounds} rounds each, and each figure is the median of the rounds. *Spread* is the largest round over the
+smallest; where it is above 1.3, the machine was too restless for that figure to rank neighbours.
+
+"""
+
+
+def write_report(sections: list[Section], command: str, rounds: int, postgres: str, seconds: float) -> str:
+    """The page as text."""
+    head = _HEAD.format(
+        command=command,
+        day=date.today().isoformat(),
+        machine=machine(),
+        postgres=postgres,
+        load=generator_name(),
+        rounds=rounds,
+    )
+    lines = ["| What | Target | Seen | Spread | Met |", "| --- | ---: | ---: | ---: | --- |"]
+    for section in sections:
+        for v in section.verdicts:
+            spread = "" if v.spread is None else f"{v.spread:.2f}"
+            lines.append(f"| {v.what} | {v.target} | {v.seen} | {spread} | {'yes' if v.met else '**no**'} |")
+    parts = [head + "\n".join(lines)]
+    for section in sections:
+        parts += [f"## {section.title}", *section.text]
+    parts.append(f"The whole run took {seconds / 60:.1f} minutes.")
+    return "\n\n".join(parts) + "\n"
