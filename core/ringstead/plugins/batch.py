@@ -4,23 +4,32 @@ Each card's SELECT becomes a JSON array inside one query, so the number of round
 plugins. When the batch fails, each query is tried alone in a savepoint, to find the guilty one and spare the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
+from datetime import time as time_of_day
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, DateTime, Select, Uuid, func, literal_column, select
+from sqlalchemy import Date, DateTime, Float, Numeric, Select, Time, Uuid, func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import Subquery
 
 from ringstead.api.contributions import Card
+from ringstead.plugins.faults import is_portals
 from ringstead.plugins.registry import Owned
 from ringstead.tenancy.context import TenantContext
 
 Rows = Sequence[Mapping[str, Any]]
 # A card that asks for more is a page.
 MAX_ROWS = 50
+# How long the batch may take; then, when it failed, one query alone, and all of those together.
+BATCH_SECONDS = 2.0
+ALONE_SECONDS = 0.5
+HUNT_SECONDS = 2.0
 
 
 def read_batch(
@@ -39,11 +48,10 @@ def read_batch(
     if not queries:
         return {}, faults
     try:
-        with session.begin_nested():
-            return _run(session, queries), faults
-    except OperationalError:
-        raise
-    except Exception:
+        return _run(session, queries, BATCH_SECONDS), faults
+    except Exception as error:
+        if is_portals(error):
+            raise
         return _one_by_one(session, queries, faults)
 
 
@@ -51,13 +59,17 @@ def _one_by_one(
     session: Session, queries: Mapping[str, Select[Any]], faults: dict[str, Exception]
 ) -> tuple[dict[str, Rows], dict[str, Exception]]:
     rows: dict[str, Rows] = {}
+    deadline = time.monotonic() + HUNT_SECONDS
     for card_id, query in queries.items():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            faults[card_id] = TimeoutError("there was no time left after slower cards")
+            continue
         try:
-            with session.begin_nested():
-                rows |= _run(session, {card_id: query})
-        except OperationalError:
-            raise
+            rows |= _run(session, {card_id: query}, min(left, ALONE_SECONDS))
         except Exception as error:
+            if is_portals(error):
+                raise
             faults[card_id] = error
     return rows, faults
 
@@ -68,29 +80,42 @@ def _checked(query: object) -> Select[Any]:
     return query
 
 
-def _run(session: Session, queries: Mapping[str, Select[Any]]) -> dict[str, Rows]:
-    columns = []
-    for number, query in enumerate(queries.values()):
-        rows = (
-            query.limit(MAX_ROWS).subquery(f"card{number}")
-            if query._limit_clause is None
-            else query.subquery(f"card{number}")
-        )
-        row = literal_column(f"to_jsonb(card{number})", JSONB)
-        columns.append(
-            select(func.coalesce(func.jsonb_agg(row), func.jsonb_build_array()))
-            .select_from(rows)
-            .scalar_subquery()
-        )
-    answer = session.execute(select(*columns)).one()
+@contextmanager
+def _undone(session: Session, seconds: float) -> Iterator[None]:
+    """A savepoint with a time limit that is rolled back in any case: that ends the limit, and nothing was written."""
+    savepoint = session.begin_nested()
+    try:
+        session.connection().exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
+        yield
+    finally:
+        savepoint.rollback()
+
+
+def _run(session: Session, queries: Mapping[str, Select[Any]], seconds: float) -> dict[str, Rows]:
+    tables = [
+        select(query.subquery()).limit(MAX_ROWS).subquery(f"card{number}")
+        for number, query in enumerate(queries.values())
+    ]
+    columns = [
+        select(func.coalesce(func.jsonb_agg(_row(table)), func.jsonb_build_array()))
+        .select_from(table)
+        .scalar_subquery()
+        for table in tables
+    ]
+    with _undone(session, seconds):
+        answer = session.execute(select(*columns)).one()
     return {
-        card_id: _typed(query, rows) for (card_id, query), rows in zip(queries.items(), answer, strict=True)
+        card_id: _typed(table, rows) for card_id, table, rows in zip(queries, tables, answer, strict=True)
     }
 
 
-def _typed(query: Select[Any], rows: list[dict[str, Any]]) -> Rows:
+def _row(table: Subquery) -> Any:
+    return literal_column(f"to_jsonb({table.name})", JSONB)
+
+
+def _typed(table: Subquery, rows: list[dict[str, Any]]) -> Rows:
     """Give JSON values back the types that the query's columns have."""
-    readers = {c.key: reader for c in query.selected_columns if c.key and (reader := _reader(c.type))}
+    readers = {column.name: reader for column in table.c if (reader := _reader(column.type))}
     for row in rows:
         for key, reader in readers.items():
             if row.get(key) is not None:
@@ -98,11 +123,20 @@ def _typed(query: Select[Any], rows: list[dict[str, Any]]) -> Rows:
     return rows
 
 
-def _reader(column_type: object) -> Callable[[str], Any] | None:
+def _reader(column_type: object) -> Callable[[Any], Any] | None:
     if isinstance(column_type, DateTime):
         return datetime.fromisoformat
     if isinstance(column_type, Date):
         return date.fromisoformat
+    if isinstance(column_type, Time):
+        return time_of_day.fromisoformat
     if isinstance(column_type, Uuid):
         return UUID
+    if isinstance(column_type, Numeric) and not isinstance(column_type, Float) and column_type.asdecimal:
+        return _decimal
     return None
+
+
+def _decimal(value: float | int) -> Decimal:
+    # JSON numbers come as floats, whose shortest spelling is the one that the database wrote (up to 15 digits).
+    return Decimal(str(value))

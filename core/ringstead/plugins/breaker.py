@@ -23,12 +23,17 @@ class Breaker:
         self._circuits: dict[tuple[str, str], _Circuit] = {}
         self._lock = Lock()
 
-    def is_open(self, plugin: str, what: str) -> bool:
-        """Whether `what` of `plugin` must not be called now."""
+    def admits(self, plugin: str, what: str) -> bool:
+        """Whether `what` of `plugin` may be called now. After a rest only the first who asks may: the one try."""
         circuit = self._circuits.get((plugin, what))
-        return (
-            circuit is not None and circuit.failures >= self._threshold and self._clock() < circuit.open_until
-        )
+        if circuit is None or circuit.failures < self._threshold:
+            return True
+        with self._lock:
+            now = self._clock()
+            if now < circuit.open_until:
+                return False
+            circuit.open_until = now + self._rest
+            return True
 
     def succeeded(self, plugin: str, what: str) -> None:
         """Note a good call."""

@@ -6,24 +6,27 @@ it raises.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ringstead.api.contributions import Card
 from ringstead.plugins.batch import read_batch
 from ringstead.plugins.breaker import Breaker
+from ringstead.plugins.cards import Busy, CardThreads
+from ringstead.plugins.faults import is_portals, said
 from ringstead.plugins.registry import Owned, Registry
 from ringstead.tenancy.context import TenantContext
 
 CARD_SECONDS = 2.0
 SLOW_SECONDS = 1.0
+# How long one statement of a plugin that is asked something may take.
+STATEMENT_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
@@ -50,34 +53,36 @@ class Gate:
         self.registry = registry
         self.strict = strict
         self.breaker = breaker or Breaker()
-        # Rendering happens here so that a card that hangs costs its two seconds and not the page.
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="card")
+        self._threads = CardThreads(CARD_SECONDS)
 
     def ask(self, hook: str, ctx: TenantContext, session: Session, kind: type, **arguments: Any) -> list[Any]:
         """Ask `hook` of every enabled plugin; returns the items of all answers, checked to be of `kind`."""
         answers: list[Any] = []
-        for owned in ctx.features.hooks.get(hook, ()):
-            if self.breaker.is_open(owned.plugin, hook):
-                continue
-            try:
-                answers += self._ask_one(
-                    owned, hook, kind, session, {"ctx": ctx, "session": session, **arguments}
-                )
-            except OperationalError:
-                raise
-            except Exception as error:
-                self._failed(owned.plugin, hook, error)
+        asked = ctx.features.hooks.get(hook, ())
+        if not asked:
+            return answers
+        with _statements_limited(session, STATEMENT_SECONDS):
+            for owned in asked:
+                if not self.breaker.admits(owned.plugin, hook):
+                    continue
+                try:
+                    call = partial(owned.item, ctx=ctx, session=session, **arguments)
+                    answers += self._ask_one(owned.plugin, hook, kind, session, call)
+                except (Exception, SystemExit) as error:
+                    if is_portals(error):
+                        raise
+                    self._failed(owned.plugin, hook, error)
         return answers
 
     def _ask_one(
-        self, owned: Owned[Any], hook: str, kind: type, session: Session, arguments: dict[str, Any]
+        self, plugin: str, hook: str, kind: type, session: Session, call: Callable[[], Any]
     ) -> list[Any]:
         started = time.monotonic()
         with session.begin_nested():
-            answer = owned.item(**arguments)
+            answer = call()
         if not isinstance(answer, list) or not all(isinstance(item, kind) for item in answer):
             raise TypeError(f"{hook} must return a list of {kind.__name__}")
-        self._timed(owned.plugin, hook, time.monotonic() - started)
+        self._timed(plugin, hook, time.monotonic() - started)
         return answer
 
     def cards(
@@ -89,51 +94,26 @@ class Gate:
             for c in ctx.features.cards
             if ctx.can(c.item.permission) and (only is None or c.item.id in only)
         ]
-        resting = {
-            c.item.id: self.breaker.why(c.plugin, c.item.id)
-            for c in wanted
-            if self.breaker.is_open(c.plugin, c.item.id)
-        }
-        asked = [c for c in wanted if c.item.id not in resting]
+        asked = [c for c in wanted if self.breaker.admits(c.plugin, c.item.id)]
         rows, faults = read_batch(ctx, session, asked)
-        for card in asked:
-            if card.item.id in faults:
-                self._failed(card.plugin, card.item.id, faults[card.item.id])
-        futures = {
-            c.item.id: self._pool.submit(self._render, ctx, c, rows.get(c.item.id, ()), render)
+        work = {
+            c.item.id: partial(_markup, ctx, c, rows.get(c.item.id, ()), render)
             for c in asked
             if c.item.id not in faults
         }
-        deadline = time.monotonic() + CARD_SECONDS
-        return [self._collect(c, futures.get(c.item.id), deadline, resting) for c in wanted]
+        answers = {**self._threads.render(work), **faults}
+        return [self._result(c, answers.get(c.item.id)) for c in wanted]
 
-    @staticmethod
-    def _render(
-        ctx: TenantContext, card: Owned[Card], rows: Sequence[Mapping[str, Any]], render: RenderCard
-    ) -> str:
-        values = card.item.present(ctx, rows)
-        if not isinstance(values, Mapping):
-            raise TypeError(f"present must return a mapping, not {type(values).__name__}")
-        return render(card, values)
-
-    def _collect(
-        self, card: Owned[Card], future: "Future[str] | None", deadline: float, resting: Mapping[str, str]
-    ) -> CardResult:
-        if future is None:
-            why = resting.get(card.item.id) or self.breaker.why(card.plugin, card.item.id)
-            return CardResult(card.item, card.plugin, failure=why or "failed")
-        try:
-            html = future.result(timeout=max(0.0, deadline - time.monotonic()))
-        except Late as error:
-            future.cancel()
-            late = TimeoutError(f"took longer than {CARD_SECONDS:g} seconds")
-            self._failed(card.plugin, card.item.id, late if not str(error) else error)
-            return CardResult(card.item, card.plugin, failure=str(late))
-        except Exception as error:
-            self._failed(card.plugin, card.item.id, error)
-            return CardResult(card.item, card.plugin, failure=f"{type(error).__name__}: {error}")
+    def _result(self, card: Owned[Card], answer: "str | BaseException | None") -> CardResult:
+        if answer is None:
+            why = self.breaker.why(card.plugin, card.item.id) or "failed"
+            return CardResult(card.item, card.plugin, failure=why)
+        if isinstance(answer, BaseException):
+            if not isinstance(answer, Busy):
+                self._failed(card.plugin, card.item.id, answer)
+            return CardResult(card.item, card.plugin, failure=said(answer))
         self.breaker.succeeded(card.plugin, card.item.id)
-        return CardResult(card.item, card.plugin, html=html)
+        return CardResult(card.item, card.plugin, html=answer)
 
     def _timed(self, plugin: str, what: str, seconds: float) -> None:
         if seconds > SLOW_SECONDS:
@@ -142,8 +122,26 @@ class Gate:
         else:
             self.breaker.succeeded(plugin, what)
 
-    def _failed(self, plugin: str, what: str, error: Exception) -> None:
-        log.error("plugin.failed", plugin=plugin, what=what, why=str(error), exc_info=error)
-        self.breaker.failed(plugin, what, f"{type(error).__name__}: {error}")
+    def _failed(self, plugin: str, what: str, error: BaseException) -> None:
+        log.error("plugin.failed", plugin=plugin, what=what, why=said(error), exc_info=error)
+        self.breaker.failed(plugin, what, said(error))
         if self.strict:
             raise error
+
+
+def _markup(
+    ctx: TenantContext, card: Owned[Card], rows: Sequence[Mapping[str, Any]], render: RenderCard
+) -> str:
+    values = card.item.present(ctx, rows)
+    if not isinstance(values, Mapping):
+        raise TypeError(f"present must return a mapping, not {type(values).__name__}")
+    return render(card, values)
+
+
+@contextmanager
+def _statements_limited(session: Session, seconds: float) -> Iterator[None]:
+    """Bound each statement of a block. When the block raises, its transaction and so the limit end with it."""
+    connection = session.connection()
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+    yield
+    connection.exec_driver_sql("SET LOCAL statement_timeout TO DEFAULT")

@@ -1,6 +1,7 @@
 """Find the installed plugins and import each behind a guard, so that a broken one costs nobody but itself."""
 
 import inspect
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -15,8 +16,12 @@ from ringstead.api import hookspecs
 from ringstead.api.contributions import API_VERSION, PluginInfo
 from ringstead.db.migrate import History
 from ringstead.plugins.faults import PluginFault
+from ringstead.plugins.shapes import misfit
 
 GROUP = "ringstead.plugins"
+# Names that tables, routes, templates and catalogues of the core go by.
+RESERVED_NAMES = {"core", "ringstead", "static", "alembic"}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 State = Literal["active", "failed", "disabled"]
 log = structlog.get_logger(__name__)
 
@@ -35,9 +40,8 @@ class LoadedPlugin:
     @property
     def folder(self) -> Path | None:
         """The folder of the plugin's import package."""
-        if self.module is None or self.module.__file__ is None:
-            return None
-        return Path(self.module.__file__).parent
+        file = getattr(self.module, "__file__", None)
+        return None if file is None else Path(file).parent
 
     @property
     def history(self) -> History | None:
@@ -59,33 +63,41 @@ def load_plugins(disabled: Collection[str] = (), strict: bool = False) -> list[L
     found: dict[str, LoadedPlugin] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
-        if entry.name in disabled:
-            found[entry.name] = LoadedPlugin(
-                entry.name, distribution, "disabled", why="named in disabled_plugins"
+        first = found.get(entry.name)
+        if first is None:
+            found[entry.name] = (
+                LoadedPlugin(entry.name, distribution, "disabled", why="named in disabled_plugins")
+                if entry.name in disabled
+                else _guarded_load(entry, distribution, strict)
             )
-        elif entry.name in found:
-            # An editable install beside a wheel lists the same entry point twice: that is one plugin, not a collision.
-            if found[entry.name].distribution != distribution:
-                log.error(
-                    "plugin.name_taken",
-                    plugin=entry.name,
-                    by=found[entry.name].distribution,
-                    other=distribution,
-                )
-        else:
-            found[entry.name] = _guarded_load(entry, distribution, strict)
+        # An editable install beside a wheel lists the same entry point twice: that is one plugin, not a collision.
+        elif first.distribution != distribution:
+            fault = PluginFault(entry.name, "entry point", f"the name is taken by {first.distribution}")
+            log.error("plugin.failed", plugin=entry.name, distribution=distribution, why=str(fault))
+            second = f"{entry.name} ({distribution})"
+            found[second] = LoadedPlugin(second, distribution, "failed", why=str(fault))
     return list(found.values())
 
 
 def _guarded_load(entry: EntryPoint, distribution: str, strict: bool) -> LoadedPlugin:
     try:
-        return load_module(entry.name, entry.load(), distribution)
-    except Exception as error:
+        if not _NAME.fullmatch(entry.name) or entry.name in RESERVED_NAMES:
+            raise PluginFault(
+                entry.name, "entry point", "a plugin's name is a free word in lower case", "name"
+            )
+        return load_module(entry.name, _imported(entry), distribution)
+    except PluginFault as fault:
         if strict:
             raise
-        fault = error if isinstance(error, PluginFault) else PluginFault(entry.name, "import", _said(error))
-        log.error("plugin.failed", plugin=entry.name, why=str(fault), exc_info=error)
+        log.error("plugin.failed", plugin=entry.name, why=str(fault), exc_info=fault)
         return LoadedPlugin(entry.name, distribution, "failed", why=str(fault))
+
+
+def _imported(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except (Exception, SystemExit) as error:
+        raise PluginFault(entry.name, "import", f"raised {type(error).__name__}: {error}") from error
 
 
 def load_module(name: str, module: Any, distribution: str = "unknown") -> LoadedPlugin:
@@ -95,17 +107,39 @@ def load_module(name: str, module: Any, distribution: str = "unknown") -> Loaded
         manager.register(module, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginFault(name, "hooks", str(error)) from error
-    answers = manager.hook.plugin_info()
-    if len(answers) != 1 or not isinstance(answers[0], PluginInfo):
-        raise PluginFault(name, "plugin_info", "must return a PluginInfo")
-    info: PluginInfo = answers[0]
+        raise PluginFault(name, "hooks", " ".join(str(error).split())) from error
+    for caller in manager.get_hookcallers(module) or ():
+        _check_implementation(name, caller)
+    info = _asked_info(name, manager)
     if info.name != name:
         raise PluginFault(name, "plugin_info", f"says {info.name!r}, but the entry point is {name!r}", "name")
     if info.api[0] != API_VERSION[0] or info.api > API_VERSION:
         wanted, here = (".".join(map(str, v)) for v in (info.api, API_VERSION))
         raise PluginFault(name, "plugin_info", f"is written for API {wanted}, this portal has {here}", "api")
+    if module.__name__ != info.package and not module.__name__.startswith(f"{info.package}."):
+        raise PluginFault(name, "plugin_info", f"{module.__name__} is not in {info.package!r}", "package")
     return LoadedPlugin(name, distribution, "active", info, module)
+
+
+def _check_implementation(name: str, caller: pluggy.HookCaller) -> None:
+    for implementation in caller.get_hookimpls():
+        if implementation.wrapper or implementation.hookwrapper:
+            raise PluginFault(name, caller.name, "must not wrap other plugins' answers")
+        if inspect.iscoroutinefunction(implementation.function):
+            raise PluginFault(name, caller.name, "must not be async")
+
+
+def _asked_info(name: str, manager: pluggy.PluginManager) -> PluginInfo:
+    try:
+        answers = manager.hook.plugin_info()
+    except (Exception, SystemExit) as error:
+        raise PluginFault(name, "plugin_info", f"raised {type(error).__name__}: {error}") from error
+    if len(answers) != 1 or not isinstance(answers[0], PluginInfo):
+        raise PluginFault(name, "plugin_info", "must return a PluginInfo")
+    wrong = misfit(answers[0])
+    if wrong is not None:
+        raise PluginFault(name, "plugin_info", wrong[1], wrong[0])
+    return answers[0]
 
 
 def hook_functions(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
@@ -120,14 +154,8 @@ def hook_functions(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
 def _accepting(function: Any, names: tuple[str, ...]) -> Any:
     """Call `function` with the arguments that it named: arguments are only ever added to a hook."""
     wanted = frozenset(names)
-    if inspect.iscoroutinefunction(function):
-        raise TypeError(f"{function.__qualname__} must not be async")
 
     def call(**kwargs: Any) -> Any:
         return function(**{name: value for name, value in kwargs.items() if name in wanted})
 
     return call
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

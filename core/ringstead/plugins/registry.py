@@ -23,6 +23,7 @@ from ringstead.api.contributions import (
 )
 from ringstead.api.hookspecs import ASK_HOOKS
 from ringstead.plugins import checks
+from ringstead.plugins.addresses import Addresses
 from ringstead.plugins.faults import PluginFault
 from ringstead.plugins.loader import LoadedPlugin, hook_functions
 
@@ -63,7 +64,7 @@ class Registry:
     def __init__(self, loaded: Iterable[LoadedPlugin], strict: bool = False) -> None:
         self.plugins: dict[str, LoadedPlugin] = {}
         self.contributions: dict[str, Contributions] = {}
-        self._taken: dict[tuple[str, str], str] = {}
+        self._addresses = Addresses()
         for plugin in sorted(loaded, key=lambda p: (p.name != CORE, p.name)):
             self.plugins[plugin.name] = self._admit(plugin, strict)
         self.feature_set = lru_cache(maxsize=1024)(self._feature_set)
@@ -72,24 +73,16 @@ class Registry:
         if plugin.state != "active":
             return plugin
         try:
-            given = checks.collect(plugin.name, dict(hook_functions(plugin)))
-            self._claim(plugin.name, given)
-        except Exception as error:
-            if strict:
+            given = checks.collect(plugin.name, dict(hook_functions(plugin)), plugin.folder)
+            self._addresses.claim(plugin.name, given)
+        except PluginFault as fault:
+            # Without its own contributions the portal is no portal.
+            if strict or plugin.name == CORE:
                 raise
-            log.error("plugin.failed", plugin=plugin.name, why=str(error), exc_info=error)
-            return replace(plugin, state="failed", why=str(error))
+            log.error("plugin.failed", plugin=plugin.name, why=str(fault), exc_info=fault)
+            return replace(plugin, state="failed", why=str(fault))
         self.contributions[plugin.name] = given
         return plugin
-
-    def _claim(self, plugin: str, given: Contributions) -> None:
-        """Take the addresses that must be unique over all plugins; names carry the plugin's name and cannot collide."""
-        wanted = [("declare_routes", f"{r.site} {m} {r.pattern}") for r in given.routes for m in r.methods]
-        wanted += [("declare_switch_messages", m.path) for m in given.switch_messages]
-        for key in wanted:
-            if key in self._taken:
-                raise PluginFault(plugin, key[0], f"{key[1]!r} is taken by plugin {self._taken[key]!r}")
-        self._taken.update(dict.fromkeys(wanted, plugin))
 
     @property
     def active(self) -> frozenset[str]:
