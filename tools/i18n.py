@@ -152,10 +152,27 @@ def updated(path: Path, package: Path, template: Catalog) -> Catalog:
     return catalog
 
 
+class Undated(Catalog):
+    """A catalogue whose head says only what gettext needs: no date, no version of a tool."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        """Language, encoding and the rule for plurals."""
+        return [
+            ("Language", str(self.locale)),
+            ("Plural-Forms", self.plural_forms),
+            ("Content-Type", "text/plain; charset=utf-8"),
+        ]
+
+
 def compiled(catalog: Catalog) -> bytes:
-    """A translation as gettext reads it."""
+    """A translation as gettext reads it; the same bytes for the same texts."""
+    undated = Undated(locale=catalog.locale, fuzzy=False)
+    for message in catalog:
+        if message.id:
+            undated.add(message.id, message.string, context=message.context)
     out = io.BytesIO()
-    write_mo(out, catalog)
+    write_mo(out, undated)
     return out.getvalue()
 
 
