@@ -4,12 +4,14 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.interfaces import ISecurityPolicy
 from pyramid.request import Request
 from pyramid.security import Allowed, Denied
 from zope.interface import implementer
 
 from ringstead.api.contributions import PUBLIC
+from ringstead.auth.paths import SIGN_IN
 from ringstead.tenancy.context import AccountInfo
 
 
@@ -34,7 +36,8 @@ class SecurityPolicy:
         if request.site is None:
             return Denied("this host serves no pages")
         if permission != PUBLIC and is_suspended(request):
-            return Denied("the organization is suspended")
+            # Not a denial: the page that says what is the matter is the one that would let him in again.
+            raise HTTPSeeOther(SIGN_IN)
         if request.tenant.can(permission):
             return Allowed("granted by role")
         return Denied("nobody granted %r", permission)

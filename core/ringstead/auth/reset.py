@@ -119,4 +119,4 @@ def _values(request: Request) -> dict[str, Any]:
 
 
 def _dead_link(request: Request) -> dict[str, Any]:
-    return refused(request, {**_values(request), "is_alive": False}, 410)
+    return refused(request, {**_values(request), "is_alive": False}, 404)
