@@ -100,7 +100,9 @@ def _check_shape(plugin: str, hook: str, item: Any) -> None:
         raise PluginFault(plugin, hook, wrong[1], wrong[0])
     for field, arguments in _SIGNATURES.get(type(item), {}).items():
         function = getattr(item, field)
-        if function is not None and not accepts(function, arguments):
+        # A job gets what it was queued with; only a periodic one gets nothing more.
+        more = isinstance(item, JobSpec) and item.every is None
+        if function is not None and not accepts(function, arguments, more):
             called = f"must be an ordinary function called with ({', '.join(arguments)})"
             raise PluginFault(plugin, hook, called, field)
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
+from psycopg.pq import TransactionStatus
 from sqlalchemy.orm import Session
 
 from ringstead.api.contributions import Card
@@ -80,6 +81,8 @@ class Gate:
         started = time.monotonic()
         with session.begin_nested():
             answer = call()
+            session.flush()
+            _refuse_hidden_failure(session)
         if not isinstance(answer, list) or not all(isinstance(item, kind) for item in answer):
             raise TypeError(f"{hook} must return a list of {kind.__name__}")
         self._timed(plugin, hook, time.monotonic() - started)
@@ -136,6 +139,17 @@ def _markup(
     if not isinstance(values, Mapping):
         raise TypeError(f"present must return a mapping, not {type(values).__name__}")
     return render(card, values)
+
+
+def _refuse_hidden_failure(session: Session) -> None:
+    """Raise when a statement failed and the plugin kept it to itself.
+
+    PostgreSQL then refuses everything up to the savepoint; SQLAlchemy would try to release it and leave the whole
+    transaction useless.
+    """
+    connection = session.connection().connection.driver_connection
+    if connection is not None and connection.info.transaction_status == TransactionStatus.INERROR:
+        raise RuntimeError("a statement failed and the plugin went on")
 
 
 @contextmanager

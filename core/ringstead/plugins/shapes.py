@@ -60,12 +60,15 @@ def spelled(annotation: Any) -> str:
     )
 
 
-def accepts(function: Callable[..., Any], names: tuple[str, ...]) -> bool:
-    """Whether a function can be called with so many positional arguments, and answers at once (is not async)."""
+def accepts(function: Callable[..., Any], names: tuple[str, ...], more: bool = False) -> bool:
+    """Whether a function can be called with so many positional arguments, and answers at once (is not async).
+
+    With `more`, it may want further arguments, by name.
+    """
     if iscoroutinefunction(function):
         return False
     try:
-        signature(function).bind(*names)
+        (signature(function).bind_partial if more else signature(function).bind)(*names)
     except TypeError:
         return False
     except ValueError:  # a function written in C, which does not say

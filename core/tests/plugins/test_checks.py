@@ -125,7 +125,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("declare_routes", [route(permission="sample:box:read")], "declare_routes.permission: 'sample:box:read'"),
     ("declare_routes", [route(permission="core:account:edit")], "declare_routes.permission"),
     ("declare_routes", [route(view=None)], "declare_routes.view: must be a function, not NoneType"),
-    ("declare_routes", [route(view=dict)], "declare_routes.view: must be an ordinary function called"),
+    (
+        "declare_routes",
+        [route(view=lambda: None)],
+        "declare_routes.view: must be an ordinary function called",
+    ),
     ("declare_routes", [route(view=later)], "declare_routes.view: must be an ordinary function called"),
     ("declare_routes", [route(renderer="core/home.pt")], "declare_routes.renderer"),
     ("declare_routes", [route(renderer="sample/../x.pt")], "declare_routes.renderer"),
