@@ -5,7 +5,7 @@ The choice of a locale, what texts, times and numbers look like, and that nothin
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,7 @@ def test_catalogues_are_in_step() -> None:
 
 
 @pytest.fixture(scope="module")
-def pseudo_app(app_with: Callable[..., Any]) -> Iterator[Any]:
+def pseudo_app(app_with: Callable[..., Any]) -> Any:
     """The application in the made-up locale."""
     return app_with(pseudo_locale=True)
 

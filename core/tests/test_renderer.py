@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from markupsafe import Markup
 
-from ringstead.web.i18n import Translations
+from ringstead.web.i18n import Translations, Translator
 from ringstead.web.renderer import TemplateMissing, Templates
 from ringstead.web.scope import Use, icon_maker
 
@@ -133,7 +133,7 @@ def test_each_template_keeps_its_own_domain_inside_another_frame(tmp_path: Path,
         '<b metal:fill-slot="main"><i i18n:translate="">Slot</i>${_("Lazy slot")}</b></metal:page>',
     )
     templates = make(tmp_path)
-    templates._translate = translate
+    templates._translate = cast(Translator, translate)
     render(templates, "calllogs/a.pt", use=Use(templates, None))
     assert sorted(seen) == [
         ("Frame", "ringstead"),

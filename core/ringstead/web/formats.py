@@ -215,6 +215,6 @@ def avatar(name: str, key: str, extra: str = "") -> Markup:
     An id). Hidden from screen readers: the name is beside.
     """
     hue = sum(key.encode()) % 8 + 1
-    return Markup('<span class="av h{} {}" aria-hidden="true">{}</span>').format(
+    return Markup('<span class="av h{} {}" aria-hidden="true" translate="no">{}</span>').format(
         hue, escape(extra), person_initials(name) or "–"
     )

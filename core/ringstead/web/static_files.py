@@ -73,7 +73,7 @@ class StaticFiles:
         if path not in self._files:
             return Response(status=404, content_type="text/plain", body=b"Not found.\n")
         plain, packed, tag = self._body(path)
-        use_packed = packed is not None and "gzip" in request.accept_encoding
+        use_packed = packed is not None and _takes_gzip(request)
         response = Response(body=packed if use_packed and packed is not None else plain)
         response.headers["Content-Type"] = TYPES.get(PurePosixPath(path).suffix, "application/octet-stream")
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -96,6 +96,11 @@ class StaticFiles:
             packed = gzip.compress(plain, 9, mtime=0) if small else None
             found = self._bodies[path] = (plain, packed, hashlib.sha256(plain).hexdigest()[:24])
         return found
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether the client says so. One that says nothing may take anything by the book, but often cannot."""
+    return "Accept-Encoding" in request.headers and "gzip" in request.accept_encoding
 
 
 def _walk(root: Path) -> list[str]:
