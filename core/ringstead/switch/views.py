@@ -1,0 +1,57 @@
+"""`POST /switch/v1/<message>`: authenticate the node, find who handles the message, contain what goes wrong."""
+
+import structlog
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ringstead.switch.bodies import BodyRefused
+from ringstead.switch.nodes import authenticate
+from ringstead.web.limits import BodyTooLarge
+from ringstead.web.problems import problem
+from ringstead.web.transactions import is_database_away
+
+log = structlog.get_logger(__name__)
+_RETRY_SECONDS = "5"
+
+
+def receive(request: Request) -> Response:
+    """Answer one message of a switch; every answer but a handler's own is a problem (RFC 9457)."""
+    path = "/".join(request.matchdict["path"])
+    try:
+        node = authenticate(request.database.app_engine, request.headers.get("Authorization"))
+    except Exception as error:
+        return _failed(path, error)
+    if node is None:
+        answer = problem(401, "Not signed in", "Send the node's key as `Authorization: Bearer KEY`.")
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="switch"'
+        return answer
+    owned = request.plugins.switch_messages().get(path)
+    if owned is None:
+        known = ", ".join(sorted(request.plugins.switch_messages()))
+        return problem(404, "No such message", f"There is no message {path[:80]!r} here. Known: {known}.")
+    if request.method != "POST":
+        answer = problem(405, "Wrong method", f"Send {path!r} with POST.")
+        answer.headers["Allow"] = "POST"
+        return answer
+    try:
+        response: Response = owned.item.handle(node, request, request.database)
+    except BodyRefused as refused:
+        return problem(refused.status, "Body refused", f"The body was refused: {refused}.")
+    except BodyTooLarge:
+        raise
+    except Exception as error:
+        return _failed(path, error, owned.plugin)
+    return response
+
+
+def _failed(path: str, error: Exception, plugin: str = "core") -> Response:
+    """503: nothing was acknowledged, so the switch keeps its message and sends it again."""
+    away = is_database_away(error)
+    if away:
+        log.warning("switch.database_away", message=path, why=str(error).strip())
+    else:
+        log.error("switch.failed", message=path, plugin=plugin, exc_info=error)
+    detail = "The database does not answer." if away else f"The handler of {path!r} failed."
+    answer = problem(503, "Not now", f"{detail} Nothing was stored; send the message again.")
+    answer.headers["Retry-After"] = _RETRY_SECONDS
+    return answer
