@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 
 from ringstead.api import API_VERSION, PluginInfo, hookimpl
 from ringstead.plugins.loader import LoadedPlugin, load_module
@@ -17,6 +18,16 @@ from ringstead.tenancy.context import OrganizationInfo, PartnerInfo, SiteInfo, T
 from ringstead.tenancy.models import Organization
 
 MakeModule = Callable[..., ModuleType]
+
+
+@pytest.fixture(autouse=True)
+def plain_log() -> Iterator[None]:
+    """Tracebacks of contained faults as plain text: structlog's own way takes seconds for each."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    before = structlog.get_config()
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
