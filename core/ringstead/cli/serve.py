@@ -51,7 +51,7 @@ def worker(parent: int | None) -> None:
     _begin(settings, parent)
     if settings.uses_embedded_database:
         sys.exit(supervise(settings, ["worker"]))
-    from ringstead.jobs import run_worker
+    from ringstead.worker import run_worker
 
     run_worker(settings, database_urls(settings))
 

@@ -1,0 +1,98 @@
+"""The job that sends a mail, and the one that forgets old ones."""
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from ringstead.api.contributions import JobSpec
+from ringstead.db.engine import Database
+from ringstead.db.session import TenantSession
+from ringstead.jobs.failures import explain
+from ringstead.mail.compose import Circumstances, Composer
+from ringstead.mail.outbox import SEND, MailMessage
+from ringstead.mail.transport import Refused, Transport, TryLater
+
+# With waits that double up to an hour: about eleven hours.
+ATTEMPTS: Final = 20
+KEEP_SENT_DAYS: Final = 30
+KEEP_FAILED_DAYS: Final = 90
+log = structlog.get_logger(__name__)
+
+
+class Postman:
+    """Sends queued mail. A mail is `sent` only after the server has taken it; what it answered otherwise is kept."""
+
+    def __init__(self, composer: Composer, transport: Transport) -> None:
+        self._composer, self._transport = composer, transport
+
+    def jobs(self) -> list[JobSpec]:
+        """The jobs of mail."""
+        return [
+            # A few more than a mail has attempts: those that a killed worker used up are not the mail's.
+            JobSpec(name=SEND, run=self.send, attempts=ATTEMPTS + 10),
+            JobSpec(name="core.forget_mail", run=forget_finished, every="51 3 * * *"),
+        ]
+
+    def send(self, database: Database, *, partner_id: UUID, mail_id: UUID) -> None:
+        """Send one mail. Raises `TryLater` for the job to be tried again.
+
+        The row stays locked meanwhile, so that a second worker with the same job waits and then finds it sent.
+        """
+        with database.in_partner(partner_id) as session:
+            mail = session.get(MailMessage, (partner_id, mail_id))
+        if mail is None or mail.state != "queued":
+            return
+        around = self._composer.circumstances(database, mail)
+        with database.in_partner(partner_id) as session:
+            locked = select(MailMessage).where(MailMessage.id == mail_id).with_for_update()
+            row = session.scalars(locked).one()
+            why_later = self._attempt(session, row, around) if row.state == "queued" else None
+        if why_later is not None:
+            raise why_later
+
+    def _attempt(self, session: TenantSession, mail: MailMessage, around: Circumstances) -> TryLater | None:
+        """Try once and write down what came of it; returns why it is to be tried again, if it is."""
+        mail.attempts += 1
+        try:
+            message = self._compose(session, mail, around)
+            self._transport.send(message, f"{mail.id}")
+        except (Refused, TryLater) as answer:
+            mail.last_error = str(answer)
+            if isinstance(answer, TryLater) and mail.attempts < ATTEMPTS:
+                return answer
+            mail.state, mail.finished_at = "failed", datetime.now(UTC)
+            log.error("mail.failed", mail=str(mail.id), template=mail.template, why=mail.last_error)
+        else:
+            mail.state, mail.finished_at = "sent", datetime.now(UTC)
+            mail.values, mail.last_error = None, ""
+        return None
+
+    def _compose(self, session: TenantSession, mail: MailMessage, around: Circumstances) -> EmailMessage:
+        try:
+            message = self._composer.compose(session, mail, around)
+        except DBAPIError:
+            raise
+        except Exception as error:
+            # A faulty template stays faulty until somebody mends it: then the mail can be sent again.
+            log.error("mail.template_failed", template=mail.template, exc_info=error)
+            raise Refused(f"template {mail.template}: {explain(error)}") from error
+        mail.subject = str(message["Subject"])
+        return message
+
+
+def forget_finished(database: Database) -> None:
+    """Delete mails that were sent a month ago, or given up three months ago."""
+    with database.as_operator("core.forget_mail", "delete old mail") as session:
+        for state, days in (("sent", KEEP_SENT_DAYS), ("failed", KEEP_FAILED_DAYS)):
+            session.execute(
+                text(
+                    "DELETE FROM mail_message"
+                    " WHERE state = :state AND finished_at < now() - make_interval(days => :days)"
+                ),
+                {"state": state, "days": days},
+            )
