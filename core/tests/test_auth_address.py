@@ -36,12 +36,16 @@ def request_from(remote: str, forwarded: str | None, hops: int) -> Any:
         ("10.0.0.2", "nonsense", 1, "unknown"),
     ],
 )
-def test_only_our_own_proxies_are_believed(remote: str, forwarded: str | None, hops: int, expected: str) -> None:
+def test_only_our_own_proxies_are_believed(
+    remote: str, forwarded: str | None, hops: int, expected: str
+) -> None:
     assert client_address(request_from(remote, forwarded, hops)) == expected
 
 
 def test_one_customer_of_ipv6_is_one_sender() -> None:
-    assert address_block("2001:db8:1:2:aaaa::1") == address_block("2001:db8:1:2:bbbb::2") == "2001:db8:1:2::/64"
+    assert (
+        address_block("2001:db8:1:2:aaaa::1") == address_block("2001:db8:1:2:bbbb::2") == "2001:db8:1:2::/64"
+    )
     assert address_block("2001:db8:1:3::1") != address_block("2001:db8:1:2::1")
     assert address_block("203.0.113.9") != address_block("203.0.113.10")
 

@@ -25,7 +25,9 @@ def send(client: Client, person: Person, token: str | None, status: int, **heade
     values = {"email": person.account.email, "password": PASSWORD}
     if token is not None:
         values["csrf_token"] = token
-    return client.post("/sign-in", values, headers={k.replace("_", "-"): v for k, v in headers.items()}, status=status)
+    return client.post(
+        "/sign-in", values, headers={k.replace("_", "-"): v for k, v in headers.items()}, status=status
+    )
 
 
 def test_a_visitors_form_without_its_token_is_refused(juno: Person, visitor: Visitor) -> None:

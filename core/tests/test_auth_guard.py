@@ -43,7 +43,9 @@ def test_guessing_stops_alike_for_addresses_with_and_without_an_account(
     assert statuses == [422] * PER_PAIR.amount + [429] * 2
 
 
-def test_the_answer_says_how_long_to_wait_even_to_the_right_password(juno: Person, at: Make, sign_in: Make) -> None:
+def test_the_answer_says_how_long_to_wait_even_to_the_right_password(
+    juno: Person, at: Make, sign_in: Make
+) -> None:
     client = at(juno)
     for _ in range(PER_PAIR.amount):
         sign_in(client, juno.account.email, "wrong")

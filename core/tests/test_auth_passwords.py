@@ -82,12 +82,14 @@ def test_the_pool_says_that_it_is_full_instead_of_queueing_without_end() -> None
     ],
 )
 def test_weak_passwords_are_refused(password: str) -> None:
-    assert problem_with_password(password, "juno.halloway@bramble.example", "Juno Halloway") or problem_with_password(
-        password, "juno@bramble.example", "Juno Halloway"
-    )
+    assert problem_with_password(
+        password, "juno.halloway@bramble.example", "Juno Halloway"
+    ) or problem_with_password(password, "juno@bramble.example", "Juno Halloway")
 
 
-@pytest.mark.parametrize("password", ["heron lantern quarry", "Zürich-im-Mai", "4711-0815-42x", "パスワードは長いほうがよい"])
+@pytest.mark.parametrize(
+    "password", ["heron lantern quarry", "Zürich-im-Mai", "4711-0815-42x", "パスワードは長いほうがよい"]
+)
 def test_good_passwords_are_taken(password: str) -> None:
     assert problem_with_password(password, "juno@bramble.example", "Juno Halloway") is None
 

@@ -48,14 +48,17 @@ def test_the_cookie_over_http_is_closed_to_scripts(juno: Person, visitor: Visito
     assert len(cookie.value) >= 43
 
 
-def test_the_cookie_over_https_is_bound_to_host_and_tls(juno: Person, visitor: Visitor, app_with: Make) -> None:
+def test_the_cookie_over_https_is_bound_to_host_and_tls(
+    juno: Person, visitor: Visitor, app_with: Make
+) -> None:
     client = visitor(juno.partner, app=app_with(public_scheme="https"))
     page = client.get("/sign-in")
     visitors = cookies_of(page)["__Host-pre"]
     assert visitors["secure"]
     client.set_cookie("__Host-pre", visitors.value)
     token = page.html.find("input", {"name": "csrf_token"})["value"]
-    answer = client.post("/sign-in", {"csrf_token": token, "email": juno.account.email, "password": PASSWORD}, status=303)
+    form = {"csrf_token": token, "email": juno.account.email, "password": PASSWORD}
+    answer = client.post("/sign-in", form, status=303)
     assert answer.location.startswith("https://")
     for name, cookie in cookies_of(answer).items():
         assert name.startswith("__Host-")
@@ -113,7 +116,9 @@ def test_one_may_sign_in_as_somebody_else_of_another_organization(
     client.get("/account", status=303)
 
 
-def test_signing_out_ends_the_session_and_takes_the_cookie(juno: Person, portal: Make, database: Database) -> None:
+def test_signing_out_ends_the_session_and_takes_the_cookie(
+    juno: Person, portal: Make, database: Database
+) -> None:
     client = portal(juno)
     answer = client.post_form("/sign-out", status=303)
     assert cookies_of(answer)["sid"].value == ""
@@ -140,7 +145,9 @@ def test_a_session_ends_by_itself(
     client.get("/account", status=303)
 
 
-def test_the_account_page_lists_browsers_and_ends_them(juno: Person, portal: Make, database: Database) -> None:
+def test_the_account_page_lists_browsers_and_ends_them(
+    juno: Person, portal: Make, database: Database
+) -> None:
     here, there = portal(juno), portal(juno)
     there.get("/account", headers={"User-Agent": "x"})
     page = here.get("/account")
@@ -157,7 +164,9 @@ def test_the_account_page_lists_browsers_and_ends_them(juno: Person, portal: Mak
     here.get("/account", status=303)
 
 
-def test_nobody_ends_anybody_elses_session(tenants: Tenants, juno: Person, portal: Make, database: Database) -> None:
+def test_nobody_ends_anybody_elses_session(
+    tenants: Tenants, juno: Person, portal: Make, database: Database
+) -> None:
     victim = tenants.person(juno.organization or tenants.organization())
     theirs = portal(victim)
     (row,) = rows_of(database, victim)
@@ -229,8 +238,14 @@ def test_staff_have_the_same_page(tenants: Tenants, juno: Person, console: Make,
     ("header", "expected"),
     [
         ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", ("Firefox", "Linux")),
-        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150 Safari/537.36 Edg/150", ("Edge", "Windows")),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1", ("Safari", "iPhone")),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150 Safari/537.36 Edg/150",
+            ("Edge", "Windows"),
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1",
+            ("Safari", "iPhone"),
+        ),
         ("curl/8.0", ("", "")),
         ("", ("", "")),
     ],

@@ -20,7 +20,9 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def juno(tenants: Tenants, with_password: Make) -> Person:
-    person: Person = with_password(tenants.person(tenants.organization(name="Bramble & Finch"), "Juno Halloway"))
+    person: Person = with_password(
+        tenants.person(tenants.organization(name="Bramble & Finch"), "Juno Halloway")
+    )
     return person
 
 
@@ -37,8 +39,12 @@ def test_a_subscriber_signs_in_and_goes_on(juno: Person, visitor: Visitor, sign_
     assert client.get("/sign-in").status_int == 303
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example"])
-def test_signing_in_leads_to_no_other_host(juno: Person, visitor: Visitor, sign_in: Make, wanted: str) -> None:
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example"]
+)
+def test_signing_in_leads_to_no_other_host(
+    juno: Person, visitor: Visitor, sign_in: Make, wanted: str
+) -> None:
     client = visitor(juno.partner)
     assert sign_in(client, juno.account.email, next=wanted, status=303).location == f"http://{client.host}/"
 
@@ -57,7 +63,9 @@ def test_an_unknown_address_costs_as_much_time(juno: Person, visitor: Visitor, s
         client = visitor(juno.partner)
         token = client.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"]
         begin = time.perf_counter()
-        client.post("/sign-in", {"csrf_token": token, "email": email, "password": "wrong password"}, status=422)
+        client.post(
+            "/sign-in", {"csrf_token": token, "email": email, "password": "wrong password"}, status=422
+        )
         return time.perf_counter() - begin
 
     seconds(juno.account.email)
@@ -68,7 +76,12 @@ def test_an_unknown_address_costs_as_much_time(juno: Person, visitor: Visitor, s
 
 @pytest.mark.parametrize(
     ("email", "password", "field"),
-    [("", "x", "email"), ("juno", "x", "email"), ("a@b\0", "x", "email"), ("juno@example.com", "", "password")],
+    [
+        ("", "x", "email"),
+        ("juno", "x", "email"),
+        ("a@b\0", "x", "email"),
+        ("juno@example.com", "", "password"),
+    ],
 )
 def test_an_incomplete_form_names_the_field(
     juno: Person, visitor: Visitor, sign_in: Make, email: str, password: str, field: str

@@ -92,7 +92,9 @@ def test_requests_at_the_same_time_are_all_counted(storage: PostgresStorage, cha
     assert answers.count(0) == 3
 
 
-def test_a_request_that_is_rolled_back_was_counted(database: Database, storage: PostgresStorage, charge: Charge) -> None:
+def test_a_request_that_is_rolled_back_was_counted(
+    database: Database, storage: PostgresStorage, charge: Charge
+) -> None:
     with database.app_engine.connect() as connection, connection.begin() as transaction:
         connection.execute(text("SELECT 1"))
         Throttle(storage).take([charge])
@@ -100,7 +102,9 @@ def test_a_request_that_is_rolled_back_was_counted(database: Database, storage: 
     assert storage.get(THREE.key_for(charge.digest)) == 1
 
 
-def test_postgresql_takes_over_when_the_other_storage_is_away(storage: PostgresStorage, charge: Charge) -> None:
+def test_postgresql_takes_over_when_the_other_storage_is_away(
+    storage: PostgresStorage, charge: Charge
+) -> None:
     throttle = Throttle(Away(), storage)
     assert [throttle.take([charge]) for _ in range(3)] == [0, 0, 0]
     assert throttle.take([charge]) > 0

@@ -33,7 +33,9 @@ def too_many(request: Request, values: Mapping[str, Any], seconds: int) -> dict[
     text = (
         _("That were too many tries. Wait ${count} min, then try again.", mapping={"count": minutes})
         if minutes < 90
-        else _("That were too many tries. Wait ${count} h, then try again.", mapping={"count": -(-minutes // 60)})
+        else _(
+            "That were too many tries. Wait ${count} h, then try again.", mapping={"count": -(-minutes // 60)}
+        )
     )
     return refused(request, {**values, "banner": Banner(text, "warn")}, 429)
 

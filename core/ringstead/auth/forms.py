@@ -20,7 +20,9 @@ def posted(request: Request, name: str) -> str:
     try:
         value = request.POST.get(name, "")
     except (UnicodeDecodeError, ValueError) as error:
-        raise HTTPBadRequest(f"The form's field {name!r} cannot be read as UTF-8. Send it from the page.") from error
+        raise HTTPBadRequest(
+            f"The form's field {name!r} cannot be read as UTF-8. Send it from the page."
+        ) from error
     return value if isinstance(value, str) else ""
 
 
@@ -29,7 +31,9 @@ def queried(request: Request, name: str) -> str:
     try:
         value: str = request.GET.get(name, "")
     except (UnicodeDecodeError, ValueError) as error:
-        raise HTTPBadRequest(f"The address's {name!r} cannot be read as UTF-8. Follow the page's own link.") from error
+        raise HTTPBadRequest(
+            f"The address's {name!r} cannot be read as UTF-8. Follow the page's own link."
+        ) from error
     return value
 
 

@@ -119,4 +119,6 @@ def remember_device(request: Request, response: Response, email: str) -> None:
 
 
 def _owner(request: Request, email: str) -> str:
-    return hashlib.sha256(f"{request.site.partner.id}\0{email}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(f"{request.site.partner.id}\0{email}".encode("utf-8", "surrogatepass")).hexdigest()[
+        :32
+    ]

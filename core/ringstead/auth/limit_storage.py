@@ -17,7 +17,9 @@ _COUNT = text("""
     RETURNING hits
 """)
 _HITS = text("SELECT hits FROM rate_limit WHERE key = :key AND expires_at > now()")
-_EXPIRY = text("SELECT extract(epoch FROM expires_at) FROM rate_limit WHERE key = :key AND expires_at > now()")
+_EXPIRY = text(
+    "SELECT extract(epoch FROM expires_at) FROM rate_limit WHERE key = :key AND expires_at > now()"
+)
 _CLEAR = text("DELETE FROM rate_limit WHERE key = :key")
 _RESET = text("DELETE FROM rate_limit")
 

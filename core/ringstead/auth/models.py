@@ -15,7 +15,9 @@ class PasswordReset(PartnerScoped, Base):
     __tablename__ = "password_reset"
     __table_args__ = (
         UniqueConstraint("partner_id", "token_hash"),
-        ForeignKeyConstraint(["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -78,7 +78,9 @@ def submit_reset(_context: TenantContext, request: Request) -> Any:
             return _dead_link(request)
         account.password_hash, account.password_changed_at = hashed, datetime.now(UTC)
         ended = sessions.end_all(session, account.id)
-        audit.record(request, audit.PASSWORD_RESET, detail={"sessions_ended": ended}, actor=account, session=session)
+        audit.record(
+            request, audit.PASSWORD_RESET, detail={"sessions_ended": ended}, actor=account, session=session
+        )
         tell_password_changed(request, session, account)
         return _go_on(request, account)
 
@@ -107,7 +109,9 @@ def _owner(session: TenantSession, token: str) -> Account | None:
 
 def _use_up(session: TenantSession, token: str, account: Account) -> bool:
     """Delete the link, and all others of the account; False when somebody used it in this very moment."""
-    used = delete(PasswordReset).where(PasswordReset.token_hash == hash_token(token)).returning(PasswordReset.id)
+    used = (
+        delete(PasswordReset).where(PasswordReset.token_hash == hash_token(token)).returning(PasswordReset.id)
+    )
     if session.execute(used).first() is None:
         return False
     session.execute(delete(PasswordReset).where(PasswordReset.account_id == account.id))

@@ -110,11 +110,15 @@ def _admit(request: Request, session: TenantSession, account: Account, values: d
 def _kept_out(
     request: Request, session: TenantSession, account: Account, values: dict[str, Any], why: TranslationString
 ) -> dict[str, Any]:
-    audit.record(request, audit.SIGN_IN_FAILED, detail={"known": True, "why": str(why)}, actor=account, session=session)
+    audit.record(
+        request, audit.SIGN_IN_FAILED, detail={"known": True, "why": str(why)}, actor=account, session=session
+    )
     return refused(request, {**values, "banner": Banner(why, "warn")}, 403)
 
 
-def _enter(request: Request, session: TenantSession, person: Person, place: Place | None, wanted: str) -> Response:
+def _enter(
+    request: Request, session: TenantSession, person: Person, place: Place | None, wanted: str
+) -> Response:
     """Open the session and go on. The browser's old session ends: its token must be worth nothing now."""
     hours: int = request.deployment.session_hours
     sessions.end_by_token(session, presented_token_hash(request))
@@ -138,7 +142,9 @@ def _let_choose(request: Request, session: TenantSession, account: Account, want
     """A session without an organization: good for the page that chooses one, and for nothing else."""
     sessions.end_by_token(session, presented_token_hash(request))
     token = sessions.open_session(session, account.id, _browser(request), sessions.CHOOSING)
-    response = HTTPSeeOther(request.route_path("core.choose", _query={} if wanted == "/" else {"next": wanted}))
+    response = HTTPSeeOther(
+        request.route_path("core.choose", _query={} if wanted == "/" else {"next": wanted})
+    )
     set_cookie(request, response, SESSION_COOKIE, token, max_age=int(sessions.CHOOSING.total_seconds()))
     remember_device(request, response, account.email)
     return response
@@ -163,7 +169,9 @@ def submit_choice(context: TenantContext, request: Request) -> Any:
         offered = places(session, person.id, request.site.org_id)
         place = next((p for p in offered if p.is_open and str(p.membership_id) == chosen), None)
         if place is None:
-            return refused(request, {**_choices(offered, wanted), "banner": Banner(_("Choose one of these."))})
+            return refused(
+                request, {**_choices(offered, wanted), "banner": Banner(_("Choose one of these."))}
+            )
         return _enter(request, session, person, place, safe_next(wanted))
 
 

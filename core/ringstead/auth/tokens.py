@@ -54,7 +54,9 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
 def signer(request: Request, purpose: str) -> Signer:
     """Signs short values for one purpose on one host, so that a value of one is worth nothing on another."""
     salt = f"{purpose}:{request.site.host}"
-    return Signer(request.registry["ringstead.secret"], salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+    return Signer(
+        request.registry["ringstead.secret"], salt=salt, key_derivation="hmac", digest_method=hashlib.sha256
+    )
 
 
 def read_signed(request: Request, purpose: str, cookie: str) -> str | None:

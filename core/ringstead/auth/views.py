@@ -27,7 +27,12 @@ def routes() -> list[Route]:
         *_both("reset.submit", "/reset/{token}", reset.submit_reset, PUBLIC, post, "core/reset.pt"),
         *_both("account", "/account", account.account_page, SIGNED_IN, get, "core/account.pt"),
         *_both(
-            "account.password", "/account/password", account.change_password, SIGNED_IN, post, "core/account.pt"
+            "account.password",
+            "/account/password",
+            account.change_password,
+            SIGNED_IN,
+            post,
+            "core/account.pt",
         ),
         *_both("account.sign_out", "/account/sessions/{id}/sign-out", account.end_session, SIGNED_IN, post),
         *_both(
@@ -67,15 +72,30 @@ def _account_entry(name: str, route: str, site: Any) -> NavItem:
 
 
 def _route(
-    name: str, pattern: str, view: View, permission: str, methods: tuple[str, ...], renderer: str | None = None
+    name: str,
+    pattern: str,
+    view: View,
+    permission: str,
+    methods: tuple[str, ...],
+    renderer: str | None = None,
 ) -> Route:
     return Route(
-        name=f"core.{name}", pattern=pattern, view=view, permission=permission, methods=methods, renderer=renderer
+        name=f"core.{name}",
+        pattern=pattern,
+        view=view,
+        permission=permission,
+        methods=methods,
+        renderer=renderer,
     )
 
 
 def _both(
-    name: str, pattern: str, view: View, permission: str, methods: tuple[str, ...], renderer: str | None = None
+    name: str,
+    pattern: str,
+    view: View,
+    permission: str,
+    methods: tuple[str, ...],
+    renderer: str | None = None,
 ) -> list[Route]:
     on_portal = _route(name, pattern, view, permission, methods, renderer)
     return [on_portal, replace(on_portal, name=f"core.console.{name}", site="console")]

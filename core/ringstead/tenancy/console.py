@@ -115,7 +115,12 @@ def organizations(_context: TenantContext, request: Request) -> dict[str, Any]:
         older = request.route_path(
             "core.console.organizations", _query={"after": str(rows[PAGE_SIZE - 1].id), **words}
         )
-    return {"rows": rows[:PAGE_SIZE], "query": query, "next_url": older, "is_first": "after" not in request.GET}
+    return {
+        "rows": rows[:PAGE_SIZE],
+        "query": query,
+        "next_url": older,
+        "is_first": "after" not in request.GET,
+    }
 
 
 def list_organizations(session: TenantSession, query: str, after: UUID | None) -> list[OrganizationRow]:
@@ -148,7 +153,9 @@ def organization(context: TenantContext, request: Request) -> dict[str, Any]:
     return {
         "organization": found,
         "features": features,
-        "entries": [(audit.title_of(entry), titles.get(entry.target, entry.target), entry) for entry in entries],
+        "entries": [
+            (audit.title_of(entry), titles.get(entry.target, entry.target), entry) for entry in entries
+        ],
         "may_switch": context.can(SWITCH.name),
     }
 

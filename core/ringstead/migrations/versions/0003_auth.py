@@ -24,7 +24,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("partner_id", "id"),
         sa.UniqueConstraint("partner_id", "token_hash"),
-        sa.ForeignKeyConstraint(["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["partner_id", "account_id"], ["account.partner_id", "account.id"], ondelete="CASCADE"
+        ),
     )
     op.create_index("ix_password_reset_partner_id_account_id", "password_reset", ["partner_id", "account_id"])
     op.create_index("ix_password_reset_expires_at", "password_reset", ["expires_at"])
@@ -43,5 +45,7 @@ def upgrade() -> None:
     grant("rate_limit")
 
     op.create_index(
-        "ix_audit_entry_partner_id_actor_account_id_id", "audit_entry", ["partner_id", "actor_account_id", "id"]
+        "ix_audit_entry_partner_id_actor_account_id_id",
+        "audit_entry",
+        ["partner_id", "actor_account_id", "id"],
     )
