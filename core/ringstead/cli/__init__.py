@@ -10,10 +10,12 @@ from ringstead import __version__
 from ringstead.cli.db import db
 from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
+from ringstead.cli.nodes import nodes
 from ringstead.cli.plugins import plugins
 from ringstead.cli.serve import serve, worker
 from ringstead.cli.settings import settings
 from ringstead.cli.tenants import tenants
+from ringstead.cli.work import jobs, mail
 from ringstead.logs import configure_logging
 from ringstead.supervisor import EXIT_UNUSABLE
 
@@ -29,7 +31,7 @@ def cli() -> None:
     configure_logging("critical")
 
 
-for command in (serve, worker, demo, doctor, db, plugins, settings, tenants):
+for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, settings, tenants):
     cli.add_command(command)
 
 

@@ -62,7 +62,7 @@ def state(name: str | None) -> None:
     if name is not None:
         _check_name(registry, name)
     table = Table("Organization", "On", box=None, pad_edge=False)
-    with open_database(settings) as database:
+    with open_database(settings, "app", "operator") as database:
         for place in _places(database, "list plugins"):
             with database.run_as(place.org_id) as session:
                 on = sorted(enabled_plugins(session) & registry.active)
@@ -92,7 +92,7 @@ def _switch(name: str, organization: str, enabled: bool) -> None:
 
     settings = load_settings()
     _check_name(load_plugin_registry(settings), name)
-    with open_database(settings) as database:
+    with open_database(settings, "app", "operator") as database:
         word = "on" if enabled else "off"
         place = _place(database, organization, f"switch {name} {word} for {organization}")
         with database.run_as(place.org_id) as session:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringstead.db.embedded import Role
     from ringstead.db.engine import Database
     from ringstead.plugins.registry import Registry
     from ringstead.settings import Settings
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    """The engines of one command; an embedded server runs meanwhile."""
+def open_database(settings: Settings, *needed: Role) -> Iterator[Database]:
+    """The engines of one command, for the roles that it needs; an embedded server runs meanwhile."""
     from ringstead.db.embedded import running_database
     from ringstead.db.engine import Database
 
-    with running_database(settings, "app", "operator") as urls:
+    with running_database(settings, *needed) as urls:
         database = Database(urls, pool_size=1)
         try:
             yield database
@@ -41,3 +42,19 @@ def actor() -> str:
         return f"{getpass.getuser()} (command line)"
     except (KeyError, OSError):  # a container may run as a number without a name
         return f"uid {os.getuid()} (command line)"
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], when_empty: str) -> None:
+    """Print rows for people; nothing in them is taken for markup."""
+    import click
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        click.echo(when_empty)
+        return
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(soft_wrap=True).print(table)

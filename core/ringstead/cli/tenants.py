@@ -47,7 +47,7 @@ def _run(folders: tuple[Path, ...], dry_run: bool) -> None:
         raise click.ClickException(
             f"There is no bundle in {settings.tenants_dir}. Name a folder, or set RINGSTEAD_TENANTS_DIR."
         )
-    with open_database(settings) as database:
+    with open_database(settings, "app", "operator") as database:
         for folder in chosen:
             try:
                 made = apply_bundle(database, folder, actor=actor(), dry_run=dry_run)

@@ -1,0 +1,94 @@
+"""`ringstead nodes`: the softswitches that may speak on the switch interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from ringstead.cli.shared import actor, open_database, print_table
+from ringstead.settings import load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+@click.group()
+def nodes() -> None:
+    """Register switches and give them keys."""
+
+
+@nodes.command(name="list")
+def list_() -> None:
+    """List the registered switches."""
+    from ringstead.switch.nodes import list_nodes
+
+    with _operator("list the switches") as session:
+        found, slugs = list_nodes(session), _partner_slugs(session)
+    rows = [
+        (
+            node.name,
+            slugs.get(node.partner_id, "?") if node.partner_id else "all",
+            f"{node.created_at:%Y-%m-%d}",
+            f"{node.last_seen_at:%Y-%m-%d %H:%M}" if node.last_seen_at else "never",
+        )
+        for node in found
+    ]
+    print_table(("Switch", "Partners", "Since", "Last seen (UTC)"), rows, "No switch is registered.")
+
+
+@nodes.command()
+@click.argument("name")
+@click.option("--partner", metavar="PARTNER", help="The only partner whose calls it carries. Default: all.")
+def create(name: str, partner: str | None) -> None:
+    """Register a switch and print its key, this once."""
+    from ringstead.switch.nodes import NodeNameTaken, create_node
+
+    with _operator(f"register the switch {name}") as session:
+        try:
+            key = create_node(session, name, _partner_id(session, partner))
+        except NodeNameTaken as error:
+            raise click.ClickException(f"{error}: `ringstead nodes rekey {name}`.") from error
+    click.echo(key)
+
+
+@nodes.command()
+@click.argument("name")
+def rekey(name: str) -> None:
+    """Give a switch a new key and print it, this once; the old one is worth nothing at once."""
+    from ringstead.switch.nodes import rekey_node
+
+    with _operator(f"give the switch {name} a new key") as session:
+        try:
+            key = rekey_node(session, name)
+        except LookupError as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(key)
+
+
+@contextmanager
+def _operator(reason: str) -> Iterator[Session]:
+    settings = load_settings()
+    with open_database(settings, "operator") as database, database.as_operator(actor(), reason) as session:
+        yield session
+
+
+def _partner_slugs(session: Session) -> dict[UUID, str]:
+    from sqlalchemy import select
+
+    from ringstead.tenancy.models import Partner
+
+    return {row.id: row.slug for row in session.execute(select(Partner.id, Partner.slug))}
+
+
+def _partner_id(session: Session, slug: str | None) -> UUID | None:
+    if slug is None:
+        return None
+    known = {name: id_ for id_, name in _partner_slugs(session).items()}
+    if slug not in known:
+        names = ", ".join(sorted(known)) or "none yet: run `ringstead tenants apply`"
+        raise click.ClickException(f"There is no partner {slug!r}. Choose one of: {names}")
+    return known[slug]
