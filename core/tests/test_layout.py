@@ -280,6 +280,26 @@ def test_entry_without_the_right_or_the_feature_is_not_there(app: Any, tenants: 
     assert "Samples" not in other_role.get("/more").text
 
 
+def test_frame_is_shared_and_words_are_the_readers_own(
+    app: Any, juno: Person, tenants: Tenants, portal: Any
+) -> None:
+    """Two people of one organization get the same rendered frame, each with own name, extension and token."""
+    assert juno.organization is not None
+    other = portal(tenants.person(juno.organization, "Otis <b>", extension="215"), app)
+    before = len(app.registry["ringstead.frames"]._known)
+    pages = [portal(juno, app).get("/more"), other.get("/more")]
+    assert len(app.registry["ringstead.frames"]._known) == before + 1
+    for page, name, extension in zip(pages, ("Juno Birdsong", "Otis <b>"), ("214", "215"), strict=True):
+        assert {tag.text for tag in page.html.select(".person b")} == {name}
+        assert page.html.select_one(".side .person .muted").text == f"Ext. {extension}"
+        assert "\ue000" not in page.text
+        assert "\ue001" not in page.text
+    tokens = {page.html.find("meta", attrs={"name": "csrf-token"})["content"] for page in pages}
+    assert len(tokens) == 2
+    fields = {field["value"] for field in pages[0].html.find_all("input", {"name": "csrf_token"})}
+    assert fields < tokens
+
+
 def test_theme_is_kept_by_the_browser(client: Client) -> None:
     assert client.get("/").html.html.get("data-theme") is None
     answer = client.post_form("/theme", {"theme": "dark"}, headers={"Referer": f"http://{client.host}/more"})

@@ -1,62 +1,31 @@
-"""The frame of a page: brand, navigation, the person, notices. Templates know it as `layout`.
-
-The navigation is the same for everybody with the same partner, features, rights, language and current entry.
-So it is rendered once for each such set and kept; a page then costs the reader's own few words.
-"""
+"""What a page's templates know of frame, brand and reader, under the name `layout`."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from threading import Lock
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
-from cachetools import LRUCache
 from markupsafe import Markup
 from pyramid.config import Configurator
 from pyramid.request import Request
 
-from ringstead.api.contributions import NavItem
-from ringstead.plugins.registry import CORE, Owned
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
 from ringstead.web.formats import person_initials
+from ringstead.web.frame import CUT, Frame, FrameCache, Pieces, Shared
 from ringstead.web.i18n import Translations, language_name, messages, text_direction
+from ringstead.web.navigation import Navigation, active_entry
 from ringstead.web.notices import Notice, take_notices
 from ringstead.web.scope import fragment_scope
 
 _ = messages("ringstead")
 THEME_COOKIE: Final = "theme"
-TABS: Final = 3
-MORE: Final = "core.more"
-# Pages of the core that belong to another one's entry.
-BELONGS: Final = {"core.arrange": "core.home"}
-SECTIONS: Final = (("main", None), ("addons", _("Add-ons")), ("account", _("Your account")))
-
-
-@dataclass(frozen=True, slots=True)
-class NavLink:
-    """An entry of the navigation as the reader sees it."""
-
-    id: str
-    title: str
-    url: str
-    icon: str
-    current: bool
-
-    @property
-    def aria_current(self) -> str | None:
-        """The attribute's value, or None for none."""
-        return "page" if self.current else None
-
-
-@dataclass(frozen=True, slots=True)
-class NavGroup:
-    """A titled part of the navigation."""
-
-    id: str
-    title: str | None
-    links: tuple[NavLink, ...]
+ROLES: Final = {
+    "subscriber": _("Subscriber"),
+    "org_admin": _("Organization admin"),
+    "partner_support": _("Partner support"),
+    "partner_admin": _("Partner admin"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +38,6 @@ class Language:
     current: Literal["true"] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Chrome:
-    """The parts of the frame that many readers share, as markup."""
-
-    sidebar: Markup
-    tab_bar: Markup
-    dialogs: Markup
-
-
 class Layout:
     """What the frame around a page needs. Made once for a request, on first use."""
 
@@ -87,6 +47,7 @@ class Layout:
         self.brand: Brand = request.brand
         self.locale = self.context.locale
         self.dir = text_direction(self.locale)
+        self.active = active_entry(self.context, getattr(request.matched_route, "name", ""))
 
     @property
     def theme(self) -> Literal["light", "dark"] | None:
@@ -94,10 +55,24 @@ class Layout:
         chosen = self._request.cookies.get(THEME_COOKIE)
         return chosen if chosen in ("light", "dark") else None
 
-    @cached_property
-    def chrome(self) -> Chrome:
-        """Sidebar, tab bar and dialogs."""
-        context, current = self.context, self.active
+    @property
+    def navigation(self) -> Navigation:
+        """The reader's navigation. The frame needs it only when it is not rendered yet."""
+        return Navigation(self._request, self.context, self.active)
+
+    @property
+    def frame(self) -> Frame:
+        """The frame around this page."""
+        own = {
+            "token": self.csrf_token,
+            "name": self.person_name,
+            "initials": self.person_initials,
+            "detail": self.person_detail,
+        }
+        return Frame(self._pieces(), own)
+
+    def _pieces(self) -> Pieces:
+        context = self.context
         key = (
             context.partner.slug,
             self.brand.digest,
@@ -105,76 +80,22 @@ class Layout:
             context.features.plugins,
             context.permissions,
             self.locale,
-            current,
+            self.theme,
+            self.active,
         )
-        cache: ChromeCache = self._request.registry["ringstead.chrome"]
-        found = cache.get(key)
-        if found is None:
-            found = self._render_chrome(current)
-            cache.put(key, found)
-        return found
+        cache: FrameCache = self._request.registry["ringstead.frames"]
+        pieces = cache.get(key)
+        if pieces is None:
+            pieces = self._render()
+            cache.put(key, pieces)
+        return pieces
 
-    @property
-    def active(self) -> str:
-        """Id of the navigation entry this page belongs to; empty when none does."""
-        route = getattr(self._request.matched_route, "name", "")
-        route = BELONGS.get(route, route)
-        owner = route.partition(".")[0]
-        same_plugin = MORE if route == MORE else ""
-        for owned in self.context.features.navigation:
-            if owned.item.route == route:
-                return owned.item.id
-            if not same_plugin and owned.plugin == owner and owned.plugin != CORE:
-                same_plugin = owned.item.id
-        return same_plugin
-
-    @cached_property
-    def groups(self) -> tuple[NavGroup, ...]:
-        """The navigation that the reader may use, by section."""
-        links = [
-            (owned.item, self._link(owned)) for owned in self.context.features.navigation if self._may(owned)
-        ]
-        groups = (
-            NavGroup(name, title, tuple(link for item, link in links if item.section == name))
-            for name, title in SECTIONS
-        )
-        return tuple(group for group in groups if group.links)
-
-    @cached_property
-    def tabs(self) -> tuple[NavLink, ...]:
-        """The phone's tab bar without More: Home and the first entries that ask for a place."""
-        wanted = [o for o in self.context.features.navigation if self._may(o)]
-        home = [o for o in wanted if o.item.id == "core.home"]
-        others = (o for o in wanted if o.item.tab and o.item.id != "core.home")
-        return tuple(self._link(owned) for owned in (*home, *islice(others, TABS)))
-
-    @property
-    def more_groups(self) -> tuple[NavGroup, ...]:
-        """What the page More lists: everything that has no tab."""
-        tabs = {link.id for link in self.tabs}
-        groups = (
-            NavGroup(group.id, group.title, tuple(link for link in group.links if link.id not in tabs))
-            for group in self.groups
-        )
-        return tuple(group for group in groups if group.links)
-
-    def _may(self, owned: Owned[NavItem]) -> bool:
-        return owned.item.site == self.context.site.kind and self.context.can(owned.item.permission)
-
-    def _link(self, owned: Owned[NavItem]) -> NavLink:
-        item = owned.item
-        return NavLink(
-            item.id, item.title, self._request.route_path(item.route), item.icon, item.id == self.active
-        )
-
-    def _render_chrome(self, current: str) -> Chrome:
-        scope = {**fragment_scope(self._request, self.context), "layout": self}
+    def _render(self) -> Pieces:
+        on_portal = self.context.site.kind == "portal"
+        shared = Shared(self.brand, self.locale, self.dir, self.theme, on_portal, self.navigation)
+        scope = fragment_scope(self._request, self.context)
         templates = self._request.registry["ringstead.templates"]
-        listed = any(link.current for group in self.more_groups for link in group.links)
-        values: dict[str, Any] = {"more_current": "page" if listed or current == MORE else None}
-        return Chrome(
-            *(templates.render(f"core/{name}.pt", scope, values) for name in ("sidebar", "tabbar", "dialogs"))
-        )
+        return Pieces.of(templates.render("core/frame.pt", scope, {"shared": shared, "cut": CUT}))
 
     @property
     def csrf_token(self) -> str:
@@ -214,46 +135,24 @@ class Layout:
         return person_initials(self.person_name) or "–"
 
     @property
-    def person_detail(self) -> Any:
+    def person_detail(self) -> str:
         """What stands under the name: the extension, or what the person is."""
         context = self.context
+        detail: Any = ""
         if context.subscriber is not None:
-            return _("Ext. ${extension}", extension=context.subscriber.extension)
-        return ROLES.get(context.account.role, "") if context.account else ""
+            detail = _("Ext. ${extension}", extension=context.subscriber.extension)
+        elif context.account is not None:
+            detail = ROLES.get(context.account.role, "")
+        translations: Translations = self._request.registry["ringstead.translations"]
+        return str(translations.translate(detail, target_language=self.locale))
 
     @property
     def home_title(self) -> str:
-        """What a visitor signs in to: the organization of the host, else the partner."""
+        """What a visitor signs in to: the organization, once it is known, else the partner."""
         return self.context.organization.name if self.context.organization else self.brand.name
-
-
-ROLES: Final = {
-    "subscriber": _("Subscriber"),
-    "org_admin": _("Organization admin"),
-    "partner_support": _("Partner support"),
-    "partner_admin": _("Partner admin"),
-}
-
-
-class ChromeCache:
-    """Rendered frames, bounded and safe for threads."""
-
-    def __init__(self, size: int = 2048) -> None:
-        self._known: LRUCache[Any, Chrome] = LRUCache(size)
-        self._lock = Lock()
-
-    def get(self, key: Any) -> Chrome | None:
-        """A frame rendered before."""
-        with self._lock:
-            return self._known.get(key)
-
-    def put(self, key: Any, chrome: Chrome) -> None:
-        """Keep a frame."""
-        with self._lock:
-            self._known[key] = chrome
 
 
 def includeme(config: Configurator) -> None:
     """Add `request.layout`."""
-    config.registry["ringstead.chrome"] = ChromeCache()
+    config.registry["ringstead.frames"] = FrameCache()
     config.add_request_method(Layout, "layout", reify=True)

@@ -40,9 +40,6 @@ def routes() -> list[Route]:
             permission=SIGNED_IN,
             renderer="core/search.pt",
         ),
-        Route(
-            name="core.more", pattern="/more", view=views.more, permission=SIGNED_IN, renderer="core/more.pt"
-        ),
         *_on_both_sites(),
     ]
 
@@ -53,6 +50,14 @@ def _on_both_sites() -> list[Route]:
         route
         for site, suffix in sites
         for route in (
+            Route(
+                name=f"core.more{suffix}",
+                pattern="/more",
+                view=views.more,
+                permission=SIGNED_IN,
+                renderer="core/more.pt",
+                site=site,
+            ),
             Route(
                 name=f"core.theme{suffix}",
                 pattern="/theme",

@@ -57,7 +57,7 @@ def jumps(request: Request, query: str) -> list[SearchHit]:
     translate = request.registry["ringstead.translations"].translate
     wanted = folded(query)
     hits = []
-    for group in layout.groups:
+    for group in layout.navigation.groups:
         for link in group.links:
             title = str(translate(link.title, target_language=layout.locale))
             words = folded(title)

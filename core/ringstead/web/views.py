@@ -17,7 +17,7 @@ YEAR_SECONDS: Final = 365 * 24 * 3600
 
 def more(_context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /more`: everything that has no place in the phone's tab bar."""
-    return {"groups": request.layout.more_groups}
+    return {"groups": request.layout.navigation.more_groups}
 
 
 def choose_theme(_context: TenantContext, request: Request) -> Response:

@@ -1,0 +1,116 @@
+"""The frame around a page, rendered once for each kind of reader.
+
+Brand, features, rights, language, theme and current entry decide nearly all of it. So the frame is rendered
+with marks where the reader's own words go, cut into pieces and kept; a page then costs joining strings.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from threading import Lock
+from typing import Any, Final
+
+from cachetools import LRUCache
+from markupsafe import Markup, escape
+
+from ringstead.theming import Brand
+from ringstead.web.navigation import NavGroup, Navigation, NavLink
+
+# Characters of Unicode's private use, which no text has; they pass escaping unchanged.
+CUT: Final = "\ue000"
+_MARK: Final = re.compile("\ue001([a-z]+)\ue002")
+
+
+def mark(name: str) -> str:
+    """Where the reader's own `name` goes."""
+    return f"\ue001{name}\ue002"
+
+
+class Shared:
+    """What `core/frame.pt` knows: the shared facts themselves, and marks for the reader's own."""
+
+    csrf_token = mark("token")
+    csrf_field = Markup(f'<input type="hidden" name="csrf_token" value="{mark("token")}">')
+    person_name = mark("name")
+    person_initials = mark("initials")
+    person_detail = mark("detail")
+
+    def __init__(
+        self, brand: Brand, locale: str, direction: str, theme: str | None, has_search: bool, nav: Navigation
+    ) -> None:
+        self.brand, self.locale, self.dir, self.theme = brand, locale, direction, theme
+        self.has_search = has_search
+        self.groups: tuple[NavGroup, ...] = nav.groups
+        self.tabs: tuple[NavLink, ...] = nav.tabs
+        self.more_current = nav.more_current
+
+
+class Piece:
+    """A part of the frame: text with places for the reader's own words."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, text: str) -> None:
+        # Odd places hold names, even ones text.
+        self._parts = _MARK.split(text)
+
+    def filled(self, own: Mapping[str, Markup]) -> Markup:
+        """The markup for one reader."""
+        if len(self._parts) == 1:
+            return Markup(self._parts[0])
+        return Markup("".join(own[part] if i % 2 else part for i, part in enumerate(self._parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The frame cut where a page's own parts go."""
+
+    start: Piece
+    title_end: Piece
+    head_end: Piece
+    above_end: Piece
+    main_end: Piece
+    toasts_end: Piece
+
+    @classmethod
+    def of(cls, markup: str) -> "Pieces":
+        """The pieces of a rendered `core/frame.pt`.
+
+        Raises ValueError when a bundle's own frame has other cuts.
+        """
+        texts = markup.strip().split(CUT)
+        if len(texts) != len(fields(cls)):
+            raise ValueError(f"core/frame.pt has {len(texts) - 1} cuts; it needs {len(fields(cls)) - 1}")
+        return cls(*map(Piece, texts))
+
+
+class Frame:
+    """The pieces filled for one reader, as markup; `core/layout.pt` puts the page between them."""
+
+    __slots__ = ("_own", "_pieces")
+
+    def __init__(self, pieces: Pieces, own: Mapping[str, Any]) -> None:
+        self._pieces = pieces
+        self._own = {name: escape(value) for name, value in own.items()}
+
+    def __getattr__(self, name: str) -> Markup:
+        piece: Piece = getattr(self._pieces, name)
+        return piece.filled(self._own)
+
+
+class FrameCache:
+    """Pieces by kind of reader, bounded and safe for threads."""
+
+    def __init__(self, size: int = 2048) -> None:
+        self._known: LRUCache[Any, Pieces] = LRUCache(size)
+        self._lock = Lock()
+
+    def get(self, key: Any) -> Pieces | None:
+        """Pieces rendered before."""
+        with self._lock:
+            return self._known.get(key)
+
+    def put(self, key: Any, pieces: Pieces) -> None:
+        """Keep pieces."""
+        with self._lock:
+            self._known[key] = pieces
