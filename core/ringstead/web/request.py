@@ -7,17 +7,15 @@
 
 import hashlib
 from typing import Any, cast
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pyramid.config import Configurator
 from pyramid.request import Request
-from sqlalchemy import Row
 from zope.sqlalchemy.datamanager import join_transaction
 
 from ringstead.api.contributions import PUBLIC
 from ringstead.db.engine import Database
-from ringstead.db.session import RequestSession
+from ringstead.db.session import RequestSession, SignedIn
 from ringstead.plugins.enablement import Enablement
 from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
@@ -54,7 +52,7 @@ def open_db(request: Request) -> RequestSession:
 
 def build_context(request: Request) -> TenantContext:
     """The tenant context of a request to a portal or console."""
-    row = request.db.signed_in
+    row: SignedIn | None = request.db.signed_in
     registry: Registry = request.plugins
     if row is None:
         preferences = Preferences(request.declared_settings, None)
@@ -70,7 +68,7 @@ def build_context(request: Request) -> TenantContext:
     features = (
         registry.feature_set(frozenset())
         if row.org_id is None
-        else enablement.features(request.db, (row.org_features_version, row.partner_features_version))
+        else enablement.features(request.db, (row.org_features_version or 0, row.partner_features_version))
     )
     return TenantContext(
         site=request.site,
@@ -87,14 +85,16 @@ def build_context(request: Request) -> TenantContext:
     )
 
 
-def _organization(row: Row[Any]) -> OrganizationInfo | None:
-    return None if row.org_id is None else OrganizationInfo(row.org_id, row.org_slug, row.org_name)
+def _organization(row: SignedIn) -> OrganizationInfo | None:
+    return (
+        None if row.org_id is None else OrganizationInfo(row.org_id, row.org_slug or "", row.org_name or "")
+    )
 
 
-def _subscriber(row: Row[Any]) -> SubscriberInfo | None:
+def _subscriber(row: SignedIn) -> SubscriberInfo | None:
     if row.subscriber_id is None:
         return None
-    return SubscriberInfo(cast(UUID, row.subscriber_id), row.subscriber_name, row.extension, row.number)
+    return SubscriberInfo(row.subscriber_id, row.subscriber_name or "", row.extension or "", row.number)
 
 
 def includeme(config: Configurator) -> None:
