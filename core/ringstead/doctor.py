@@ -30,7 +30,8 @@ _ROLES: Final = ("app", "owner", "operator")
 _UNPROTECTED_TABLES: Final = """
     SELECT DISTINCT c.relname FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('org_id', 'partner_id') AND a.attnotnull
+    JOIN pg_attribute a ON a.attrelid = c.oid
+         AND (a.attname = 'org_id' OR a.attname = 'partner_id' AND a.attnotnull)
     WHERE c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
       AND has_table_privilege('ringstead_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
     ORDER BY 1

@@ -20,6 +20,7 @@ from ringstead.cli.demo import show_sign_ins
 from ringstead.db.engine import DatabaseUrls
 from ringstead.db.roles import ROLES
 from ringstead.doctor import check_mail, check_row_security, check_var_folder, check_worker
+from ringstead.mail import MailMessage
 from ringstead.settings import load_settings, plain_database_url
 
 Run = Callable[..., Result]
@@ -176,6 +177,59 @@ def test_unknown_names_are_answered_with_the_known_ones(on_database: Run, tenant
 def test_a_disabled_plugin_says_so(on_database: Run) -> None:
     told = on_database("plugins", "enable", "calllogs", "any/where", DISABLED_PLUGINS="calllogs")
     assert "The plugin calllogs is disabled" in told.output
+
+
+def test_a_switch_gets_its_key_once_and_a_new_one_when_asked(on_database: Run, tenants: Tenants) -> None:
+    partner = tenants.partner()
+    name = f"edge-{partner.slug}"
+    first = on_database("nodes", "create", name, "--partner", partner.slug).output.strip()
+    again = on_database("nodes", "create", name)
+    second = on_database("nodes", "rekey", name).output.strip()
+    assert again.exit_code == 1
+    assert f"ringstead nodes rekey {name}" in again.output
+    assert len(first) == len(second) == 43
+    assert first != second
+    listed = on_database("nodes", "list").output
+    assert f"{name} {partner.slug}" in " ".join(listed.split())
+    assert first not in listed
+
+
+def test_a_switch_of_an_unknown_partner_is_refused(on_database: Run) -> None:
+    told = on_database("nodes", "create", "edge", "--partner", "nobody-knows")
+    assert told.exit_code == 1
+    assert "There is no partner 'nobody-knows'" in told.output
+    assert on_database("nodes", "rekey", "never-made").exit_code == 1
+
+
+def test_a_failed_job_is_listed_and_queued_again(on_database: Run, database_urls: DatabaseUrls) -> None:
+    with psycopg.connect(plain_database_url(database_urls.owner)) as connection:
+        row = connection.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status)"
+            " VALUES ('default', 'sample.job', 'failed') RETURNING id"
+        ).fetchone()
+    assert row is not None
+    number = str(row[0])
+    assert f"{number} sample.job" in " ".join(on_database("jobs", "failed").output.split())
+    assert on_database("jobs", "retry", number).output == "1 job queued again.\n"
+    again = on_database("jobs", "retry", number)
+    assert again.exit_code == 1
+    assert "had not failed" in again.output
+    assert on_database("jobs", "retry").exit_code == 2
+    assert "waiting " in on_database("jobs", "status").output
+
+
+def test_mail_that_was_given_up_is_listed_and_queued_again(on_database: Run, tenants: Tenants) -> None:
+    partner = tenants.partner()
+    with tenants.database.in_partner(partner.id) as session:
+        one = MailMessage(
+            template="sample", recipient="sam@example.com", values={}, state="failed", last_error="550 no"
+        )
+        session.add(one)
+    listed = on_database("mail", "failed").output
+    assert str(one.id) in listed
+    assert "550 no" in listed
+    assert on_database("mail", "retry", str(one.id)).output == "1 mail queued again.\n"
+    assert str(one.id) not in on_database("mail", "failed").output
 
 
 def test_tenants_without_a_bundle_says_where_it_looked(on_database: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import click
@@ -34,10 +35,7 @@ def jobs_failed() -> None:
 
     with open_database(load_settings(), "app") as database:
         found = failed_jobs(database)
-    rows = [
-        (str(job.id), job.name, f"{job.failed_at:%Y-%m-%d %H:%M}", str(job.attempts), job.error)
-        for job in found
-    ]
+    rows = [(str(job.id), job.name, _minute(job.failed_at), str(job.attempts), job.error) for job in found]
     print_table(("Job", "Name", "Failed at", "Tries", "Why"), rows, "No job has failed.")
 
 
@@ -81,6 +79,10 @@ def mail_retry(ids: tuple[UUID, ...], every: bool) -> None:
     with open_database(load_settings(), "operator") as database:
         done = retry_mail(database, actor(), None if every else ids)
     _tell_queued(len(done), len(ids), every, "mail")
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
 def _check_choice(some: bool, every: bool) -> None:
