@@ -2,8 +2,7 @@
 
 `context` (the TenantContext), `layout`, `shell` (the page frame), `parts` (shared macros),
 `use('core/x.pt')`, `icon`, `static`, `url`, `fmt` (dates, times, numbers in the reader's locale and zone),
-`num` (a telephone number), `avatar`; and, by its own distribution, `_` and `ngettext`. `docs/plugins.md`
-describes each for plugin writers.
+`num` (a telephone number), `avatar`; and, by its own distribution, `_` and `ngettext`.
 """
 
 from collections.abc import Callable, Mapping
