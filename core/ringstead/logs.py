@@ -27,7 +27,9 @@ def configure_logging(level: str = "info", form: str = "console") -> None:
     )
     ending: list[structlog.typing.Processor]
     if form == "json":
-        ending = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without local variables: they may hold a password.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ending = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     else:
         ending = [
             structlog.dev.ConsoleRenderer(
