@@ -14,25 +14,25 @@ from sqlalchemy.orm import sessionmaker
 
 from ringstead.db.engine import DatabaseUrls
 from ringstead.settings import Settings
-from ringstead_calllogs.models import Call
+from ringstead_calllogs.models import Conversation
 
 ROWS = 25
 
 
-def calls(request: Request) -> list[str]:
+def calls(request: Request) -> str:
     """The newest calls of the subscriber that the address names, one a line."""
+    org_id, subscriber_id = UUID(request.params["org"]), UUID(request.params["person"])
     statement = (
-        select(Call)
-        .where(
-            Call.org_id == UUID(request.params["org"]), Call.subscriber_id == UUID(request.params["person"])
-        )
-        .order_by(Call.started_at.desc(), Call.id.desc())
+        select(Conversation)
+        .where(Conversation.org_id == org_id, Conversation.subscriber_id == subscriber_id)
+        .order_by(Conversation.started_at.desc(), Conversation.id.desc())
         .limit(ROWS)
     )
-    return [
-        f"{c.started_at:%Y-%m-%d %H:%M} {c.direction} {c.number}"
+    lines = (
+        f"{c.started_at:%Y-%m-%d %H:%M} {c.direction} {c.disposition} {c.other_number} {c.other_name} {c.talk_seconds}"
         for c in request.dbsession.scalars(statement)
-    ]
+    )
+    return "\n".join(lines)
 
 
 def make_app(settings: Settings, urls: DatabaseUrls) -> Any:
@@ -48,6 +48,5 @@ def make_app(settings: Settings, urls: DatabaseUrls) -> Any:
     config.include("pyramid_tm")
     config.add_request_method(dbsession, reify=True)
     config.add_route("calls", "/calls")
-    config.add_view(calls, route_name="calls", renderer="text")
-    config.add_renderer("text", lambda info: lambda value, system: "\n".join(value))
+    config.add_view(calls, route_name="calls", renderer="string")
     return config.make_wsgi_app()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from benchmarks.load import generator_name
 from benchmarks.measure import Section, machine
+from benchmarks.world import World
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 _HEAD = """\
 # Benchmarks
 
-Made by `{command}` on {day}; do not edit. {machine}. PostgreSQL {postgres} on the same machine, load by {load}.
+Made by `make bench` on {day}; do not edit. {machine}. PostgreSQL {postgres} on the same machine, load by {load}.
 
 Only ratios are meant to be used, and only those taken side by side in one run: the cases of a table ran by
 turns, {rounds} rounds each, and each figure is the median of the rounds. *Spread* is the largest round over the
@@ -22,13 +23,14 @@ smallest; where it is above 1.3, the machine was too restless for that figure to
 """
 
 
-def write_report(sections: list[Section], command: str, rounds: int, postgres: str, seconds: float) -> str:
+def report(sections: list[Section], world: World, rounds: int, seconds: float) -> str:
     """The page as text."""
+    with world.server.connect() as connection:
+        postgres = connection.execute("SHOW server_version").fetchone()
     head = _HEAD.format(
-        command=command,
         day=date.today().isoformat(),
         machine=machine(),
-        postgres=postgres,
+        postgres=postgres[0] if postgres else "?",
         load=generator_name(),
         rounds=rounds,
     )

@@ -58,6 +58,7 @@ class Visitor:
     subscriber_id: UUID
     extension: str
     number: str
+    time_zone: str = "Europe/Vienna"
 
     def target(self, path: str) -> Target:
         """A request of theirs."""
