@@ -37,8 +37,8 @@ def ask_for_reset(request: Request, email: str) -> None:
     defer(
         request.db,
         SEND_RESET,
-        reset_id=str(new_id()),
-        partner_id=str(request.site.partner.id),
+        reset_id=new_id(),
+        partner_id=request.site.partner.id,
         email=email,
         origin=request.deployment.origin(request.site.host),
         address=request.client_address,
@@ -46,19 +46,19 @@ def ask_for_reset(request: Request, email: str) -> None:
 
 
 def send_reset(
-    database: Database, *, reset_id: str, partner_id: str, email: str, origin: str, address: str
+    database: Database, *, reset_id: UUID, partner_id: UUID, email: str, origin: str, address: str
 ) -> None:
     """Make the link and queue its mail, if the address has an account that may sign in. Run twice, it does it once."""
-    with database.in_partner(UUID(partner_id)) as session:
+    with database.in_partner(partner_id) as session:
         account = find_account(session, email)
-        if account is None or account.status != "active" or _is_made(session, UUID(reset_id)):
+        if account is None or account.status != "active" or _is_made(session, reset_id):
             return
         token = new_token()
         # Only the newest link works: an older mail may lie in hands that it should not.
         session.execute(delete(PasswordReset).where(PasswordReset.account_id == account.id))
         session.add(
             PasswordReset(
-                id=UUID(reset_id),
+                id=reset_id,
                 account_id=account.id,
                 token_hash=hash_token(token),
                 expires_at=datetime.now(UTC) + RESET_LIFE,

@@ -121,7 +121,9 @@ def plain_locale(request: Request) -> str:
 
 def wants_problem(request: Request) -> bool:
     """Whether the answer should be a problem document: for the switch, for health checks, for programs."""
-    if getattr(request, "site_kind", "unknown") == "platform" or request.path_info.startswith("/switch/"):
+    # Not `path_info`, which raises for the very addresses that are no UTF-8.
+    path: str = request.environ.get("PATH_INFO", "")
+    if getattr(request, "site_kind", "unknown") == "platform" or path.startswith("/switch/"):
         return True
     offers = ["text/html", "application/problem+json", "application/json"]
     best = request.accept.acceptable_offers(offers) if request.headers.get("Accept") else []

@@ -13,7 +13,8 @@ _OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
 
 def needs_transaction(request: Request) -> bool:
     """Whether a request runs inside one transaction that returning commits and raising rolls back."""
-    return not request.path_info.startswith(_OWN_TRANSACTIONS)
+    # The raw bytes: `path_info` raises for an address that is no UTF-8, before anybody can answer.
+    return not request.environ.get("PATH_INFO", "").startswith(_OWN_TRANSACTIONS)
 
 
 def attempts(request: Request) -> int:
