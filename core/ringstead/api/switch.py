@@ -1,0 +1,31 @@
+"""What the handler of a switch's message needs: the node, the body, the organization it speaks of, a refusal.
+
+A handler may raise `BodyRefused`; anything else it raises is contained: the switch gets 503 and sends the message again.
+"""
+
+from uuid import UUID
+
+from pyramid.request import Request
+
+from ringstead.db.engine import Database
+from ringstead.switch.bodies import BodyRefused, Records, read_records
+from ringstead.switch.nodes import SwitchNode
+from ringstead.tenancy.hosts import HostDirectory, normal_host
+from ringstead.web.problems import problem
+
+__all__ = [
+    "BodyRefused",
+    "Database",
+    "Records",
+    "SwitchNode",
+    "organization_of_domain",
+    "problem",
+    "read_records",
+]
+
+
+def organization_of_domain(request: Request, domain: str) -> UUID | None:
+    """The organization that a SIP domain belongs to, or None."""
+    hosts: HostDirectory = request.registry["ringstead.hosts"]
+    site = hosts.resolve(normal_host(domain))
+    return site.org_id if site is not None and site.kind == "sip" else None
