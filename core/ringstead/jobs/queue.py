@@ -22,10 +22,13 @@ _ENQUEUE: Final = text("SELECT enqueue_job(:name, :arguments, :run_at, :lock, :q
     bindparam("arguments", type_=JSONB)
 )
 _LIST: Final = text("""
-    SELECT j.id, j.task_name, j.args, j.status::text, j.attempts, j.scheduled_at, f.at, coalesce(f.error, '') AS error
+    SELECT j.id, j.task_name, j.args, j.status::text, j.attempts, j.scheduled_at, f.at,
+           coalesce(f.error, CASE WHEN j.status = 'failed' THEN :unknown ELSE '' END) AS error
     FROM procrastinate_jobs j LEFT JOIN job_failure f ON f.job_id = j.id
     WHERE j.status::text = :status ORDER BY j.id DESC LIMIT :limit
 """)
+# The library fails a job that it does not know before anything of ours sees it.
+_UNKNOWN: Final = "No plugin that works on this installation declares this job."
 _COUNT: Final = text("""
     SELECT count(*) FILTER (WHERE status = 'todo' AND coalesce(scheduled_at, now()) <= now()) AS waiting,
            count(*) FILTER (WHERE status = 'todo' AND scheduled_at > now()) AS scheduled,
@@ -111,7 +114,7 @@ def list_jobs(database: Database, status: Status = "failed", limit: int = 100) -
     if status not in get_args(Status):
         raise ValueError(f"{status!r} is no status of a job; use one of {', '.join(get_args(Status))}")
     with database.app_engine.connect() as connection:
-        rows = connection.execute(_LIST, {"status": status, "limit": limit})
+        rows = connection.execute(_LIST, {"status": status, "limit": limit, "unknown": _UNKNOWN})
         return [JobInfo(r[0], r[1], decode(r[2]), *r[3:]) for r in rows]
 
 

@@ -20,6 +20,10 @@ _BLOCKS: Final = frozenset({"blockquote", "div", "h1", "h2", "hr", "li", "ol", "
 _HIDDEN: Final = frozenset({"head", "style", "script", "title"})
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 _WIDTH: Final = 76
+# Around an address that stands behind its link's text; taken out of what a template says.
+_BEFORE_LINK: Final = "\x02"
+_AFTER_LINK: Final = "\x03"
+_LINK_ALONE: Final = re.compile(r"([^\x02\n]+)\x02([^\x03\n]+)\x03")
 _SPACE: Final = re.compile(r"[ \t\r\n]+")
 
 
@@ -176,12 +180,12 @@ class _Text(HTMLParser):
             self._blocks.append("")
         elif tag == "a":
             if self._label.strip() not in (self._link, self._link.partition(":")[2]):
-                self._blocks[-1] += f":\n{self._link}\n"
+                self._blocks[-1] += f"{_BEFORE_LINK}{self._link}{_AFTER_LINK}"
             self._link = ""
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            shown = _SPACE.sub(" ", data)
+            shown = _SPACE.sub(" ", data.replace(_BEFORE_LINK, "").replace(_AFTER_LINK, ""))
             self._blocks[-1] += shown
             self._label += shown
 
@@ -196,7 +200,12 @@ class _Text(HTMLParser):
 
 
 def _wrapped(block: str) -> str:
-    lines = [line.strip() for line in block.strip().split("\n")]
+    alone = _LINK_ALONE.fullmatch(block.strip())
+    if alone:
+        return f"{alone[1].strip()}:\n{alone[2]}"
+    # As RFC 3986, appendix C, advises for addresses in running text.
+    told = block.replace(_BEFORE_LINK, " <").replace(_AFTER_LINK, ">")
+    lines = [line.strip() for line in told.strip().split("\n")]
     # An address that is broken over two lines is no address any more.
     return "\n".join(
         textwrap.fill(line, _WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines if line
