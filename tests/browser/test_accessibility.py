@@ -1,0 +1,51 @@
+"""Axe finds no violation on any page, in light and dark, at desk and on the phone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from ringstead.api.testing import Tenants
+from support.calls import record_calls
+
+pytestmark = pytest.mark.browser
+
+PORTAL_PAGES = ["/", "/home/arrange", "/search?q=mar", "/more", "/account", "/calls", "/calls?kind=missed", "/nowhere"]
+PUBLIC_PAGES = ["/sign-in", "/forgot"]
+CONSOLE_PAGES = ["/", "/account"]
+LOOKS = [(phone, dark) for phone in (False, True) for dark in (False, True)]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe has to say, as `rule: first element`."""
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:160]}" for v in found]
+
+
+@pytest.mark.parametrize(("phone", "dark"), LOOKS, ids=lambda value: str(value).lower())
+def test_no_page_has_a_violation(
+    phone: bool, dark: bool, live_server: Any, open_browser: Callable[..., Page], tenants: Tenants, sign_in_cookie: Any
+) -> None:
+    partner = tenants.partner("Harbour")
+    person = tenants.person(tenants.organization(partner, "calllogs"), name="Juno Birdsong")
+    record_calls(live_server.app, person, 12)
+    staff = tenants.staff(partner)
+    page = open_browser(phone=phone, dark=dark)
+    found: dict[str, list[str]] = {}
+    for path in PUBLIC_PAGES:
+        page.goto(live_server.url(person, path))
+        found[path] = violations(page)
+    sign_in_cookie(page, person)
+    for path in PORTAL_PAGES:
+        page.goto(live_server.url(person, path))
+        found[path] = violations(page)
+    page.goto(live_server.url(person, "/calls"))
+    page.locator(".calls a").first.click()
+    found["a call"] = violations(page)
+    sign_in_cookie(page, staff, site="console")
+    for path in CONSOLE_PAGES:
+        page.goto(live_server.url(staff, path, site="console"))
+        found[f"console {path}"] = violations(page)
+    assert {path: what for path, what in found.items() if what} == {}

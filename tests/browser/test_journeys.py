@@ -1,0 +1,146 @@
+"""What a subscriber does, in a real browser: with JavaScript, without it, and by keyboard."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from support.calls import record_calls
+
+from ringstead.api.testing import PASSWORD, Person, Tenants
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def juno(tenants: Tenants, live_server: Any, with_password: Callable[[Person], Person]) -> Person:
+    """A subscriber with a password and sixty calls, three of them missed."""
+    person = with_password(tenants.person(tenants.organization(tenants.partner("Harbour"), "calllogs"), "Juno Birdsong"))
+    record_calls(live_server.app, person, 57, name="Otis Marlowe")
+    record_calls(live_server.app, person, 3, name="Wren Halloway", disposition="missed")
+    return person
+
+
+def sign_in(page: Page, address: str, email: str, password: str = PASSWORD) -> None:
+    page.goto(address)
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_from_sign_in_to_sign_out(
+    javascript: bool, juno: Person, live_server: Any, open_browser: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_browser(javascript=javascript)
+    page.goto(live_server.url(juno, "/calls"))
+    expect(page).to_have_title("Sign in · Harbour")
+    sign_in(page, page.url, juno.account.email)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Calls")
+
+    page.get_by_role("link", name="Home").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Juno")
+    expect(page.get_by_role("heading", name="Recent calls")).to_be_visible()
+
+    page.get_by_role("link", name="Calls", exact=True).first.click()
+    page.get_by_role("link", name="Missed").click()
+    expect(page.locator(".calls > li")).to_have_count(3)
+    expect(page.locator(".calls")).to_contain_text("Wren Halloway")
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    saved = tmp_path / "calls.csv"
+    download.value.save_as(saved)
+    with saved.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3
+
+    page.get_by_text("Account menu").first.locator("xpath=..").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_title("Sign in · Harbour")
+    page.goto(live_server.url(juno, "/calls"))
+    expect(page).to_have_title("Sign in · Harbour")
+
+
+def test_a_wrong_password_says_so_and_keeps_the_address(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page]
+) -> None:
+    page = open_browser()
+    sign_in(page, live_server.url(juno, "/sign-in"), juno.account.email, "not the password")
+    expect(page.get_by_role("alert")).to_contain_text("don’t go together")
+    expect(page.get_by_label("Email")).to_have_value(juno.account.email)
+
+
+def test_filters_stay_in_the_address_and_pages_follow_each_other(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/calls"))
+    first = page.locator(".calls > li").count()
+    assert 0 < first < 60
+    page.get_by_role("link", name="Show earlier calls").click()
+    expect(page.get_by_role("link", name="Show earlier calls")).to_have_count(0)
+    page.get_by_role("searchbox", name="Name or number").fill("Wren")
+    page.get_by_role("searchbox", name="Name or number").press("Enter")
+    expect(page.locator(".calls > li")).to_have_count(3)
+    assert "Wren" in page.url
+    page.reload()
+    expect(page.locator(".calls > li")).to_have_count(3)
+
+
+def test_a_row_opens_its_legs(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/calls"))
+    page.locator(".calls a").first.click()
+    expect(page.get_by_text("Desk phone").first).to_be_visible()
+
+
+def test_the_keyboard_reaches_everything(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/"))
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to content")
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("[data-search]").first).to_be_focused()
+    page.keyboard.type("calls")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("calls")
+
+
+def test_the_order_of_cards_is_the_readers_own(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser(javascript=False)
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/home/arrange"))
+    page.get_by_role("button", name="Hide").first.click()
+    page.goto(live_server.url(juno, "/"))
+    expect(page.get_by_role("heading", name="Recent calls")).to_have_count(0)
+    page.goto(live_server.url(juno, "/home/arrange"))
+    page.get_by_role("button", name="Show").first.click()
+    page.goto(live_server.url(juno, "/"))
+    expect(page.get_by_role("heading", name="Recent calls")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/calls", "/account", "/home/arrange", "/search?q=a", "/more", "/sign-in"])
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_nothing_is_wider_than_the_phone(
+    path: str, direction: str, juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser(phone=True)
+    if path != "/sign-in":
+        sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, path))
+    page.evaluate("direction => { document.documentElement.dir = direction }", direction)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -1,0 +1,195 @@
+"""Every route × role × whose thing × feature on or off, against the table in `matrix.py`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from support import matrix
+from support.calls import record_calls
+
+from ringstead.api.testing import Client, Person, Tenants
+from ringstead.db.engine import Database
+from ringstead.db import session as wall_one
+from ringstead.tenancy.models import Organization, Partner, WebSession
+
+FEATURES = ("calllogs",)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One organization with people of every role, and the names of its things for the paths."""
+
+    partner: Partner
+    organization: Organization
+    people: dict[str, Person]
+    things: Mapping[str, Any]
+    secret: str
+
+
+@pytest.fixture
+def make_side(tenants: Tenants, database: Database, wsgi: Any) -> Callable[..., Side]:
+    """Makes an organization whose every text holds a secret word, so that a leak shows."""
+
+    def make(secret: str, partner: Partner | None = None) -> Side:
+        partner = partner or tenants.partner(f"Partner {secret}")
+        organization = tenants.organization(partner, *FEATURES, name=f"Organization {secret}")
+        people = {role: tenants.person(organization, f"Person {secret}", role) for role in ("subscriber", "org_admin")}
+        for role in ("partner_support", "partner_admin"):
+            people[role] = tenants.staff(partner, role, f"Staff {secret}")
+        calls = record_calls(wsgi, people["subscriber"], 3, name=f"Caller {secret}")
+        record_calls(wsgi, people["org_admin"], 2, name=f"Caller {secret}")
+        tenants.session_token(people["subscriber"])
+        things = {"org": organization.org_id, "call": calls[0] if calls else "none"}
+        return Side(partner, organization, people, things, secret)
+
+    return make
+
+
+def client_for(role: str, side: Side, site: str, portal: Any, console: Any, visitor: Any) -> Client:
+    if role == "visitor":
+        return visitor(side.partner, site)
+    wanted = "portal" if role in ("subscriber", "org_admin") else "console"
+    if wanted != site:
+        # A sign-in for one kind of site, tried on the other.
+        client = (portal if wanted == "portal" else console)(side.people[role])
+        other = visitor(side.partner, site)
+        other.extra_environ["HTTP_COOKIE"] = client.extra_environ["HTTP_COOKIE"]
+        return other
+    return (portal if site == "portal" else console)(side.people[role])
+
+
+def session_of(database: Database, side: Side, role: str, site: str) -> Any:
+    """A session id of the person, for addresses that name one."""
+    person = side.people.get(role)
+    if person is None:
+        return "none"
+    with database.in_partner(person.partner.id) as session:
+        found = select(WebSession.id).where(WebSession.account_id == person.account.id, WebSession.site == site)
+        return session.scalars(found.limit(1)).first() or "none"
+
+
+def ask(client: Client, route: Any, expected: matrix.Expected, things: Mapping[str, Any]) -> Any:
+    path = expected.path.format(**things)
+    if "GET" in route.methods:
+        return client.get(path, status="*")
+    token = client.csrf_token or visitor_token(client)
+    headers = {"Origin": f"http://{client.host}"}
+    return client.post(path, {"csrf_token": token, **expected.form}, headers=headers, status="*")
+
+
+def visitor_token(client: Client) -> str:
+    client.extra_environ.pop("HTTP_COOKIE", None)
+    return str(client.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"])
+
+
+def all_routes(wsgi: Any) -> list[Any]:
+    return [owned.item for owned in wsgi.registry["ringstead.plugins"].routes()]
+
+
+def test_every_route_has_a_row(wsgi: Any) -> None:
+    names = {route.name for route in all_routes(wsgi)}
+    assert names - set(matrix.MATRIX) == set(), "say in tests/support/matrix.py who may see these routes"
+    assert set(matrix.MATRIX) - names == set(), "these rows have no route any more"
+
+
+def test_routes_outside_the_plugins_are_known(wsgi: Any) -> None:
+    """Routes that no plugin declared are reached without a tenant; each is here on purpose."""
+    mapper = wsgi.registry.getUtility(__import__("pyramid.interfaces", fromlist=["IRoutesMapper"]).IRoutesMapper)
+    declared = {route.name for route in all_routes(wsgi)}
+    assert {route.name for route in mapper.get_routes()} - declared <= matrix.WITHOUT_TENANT
+
+
+@pytest.mark.parametrize("role", matrix.ROLES)
+def test_own_things(
+    role: str, wsgi: Any, make_side: Callable[..., Side], database: Database, portal: Any, console: Any, visitor: Any
+) -> None:
+    side = make_side("amber")
+    wrong = {}
+    for route in all_routes(wsgi):
+        expected = matrix.MATRIX[route.name]
+        client = client_for(role, side, route.site, portal, console, visitor)
+        things = {**side.things, "session": session_of(database, side, role, route.site)}
+        status = ask(client, route, expected, things).status_int
+        if status != expected.status(role):
+            wrong[route.name] = f"{status} instead of {expected.status(role)}"
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("whose", ["other organization", "other partner"])
+@pytest.mark.parametrize("role", matrix.ROLES)
+def test_things_of_others(
+    role: str,
+    whose: str,
+    wsgi: Any,
+    make_side: Callable[..., Side],
+    database: Database,
+    portal: Any,
+    console: Any,
+    visitor: Any,
+) -> None:
+    """Another's thing looks exactly as if it did not exist; a partner's console reaches all of its organizations."""
+    side = make_side("amber")
+    other = make_side("cobalt", side.partner if whose == "other organization" else None)
+    wrong = {}
+    for route in all_routes(wsgi):
+        expected = matrix.MATRIX[route.name]
+        if expected.foreign is None:
+            continue
+        client = client_for(role, side, route.site, portal, console, visitor)
+        things = {**other.things, "session": session_of(database, other, "subscriber", "portal")}
+        response = ask(client, route, expected, things)
+        is_in = expected.status(role) != expected.visitor
+        want = expected.status(role) if not is_in or expected.status(role) == 403 else expected.foreign
+        if is_in and route.site == "console" and whose == "other organization" and "{org}" in expected.path:
+            want = expected.status(role)
+        elif "cobalt" in response.text:
+            wrong[route.name] = "shows what belongs to another"
+        if response.status_int != want:
+            wrong[route.name] = f"{response.status_int} instead of {want}"
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("role", ["subscriber", "org_admin"])
+def test_no_page_shows_anything_of_another_tenant(
+    role: str, wsgi: Any, make_side: Callable[..., Side], portal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With wall 1 taken away, too: row-level security alone must leak nothing on any page."""
+    side = make_side("amber")
+    make_side("cobalt", side.partner)
+    make_side("cerise")
+    client = portal(side.people[role])
+    for wall_one_is_up in (True, False):
+        if not wall_one_is_up:
+            monkeypatch.setattr(wall_one, "_criteria", lambda scope: ())
+        seen_own = 0
+        for route in all_routes(wsgi):
+            expected = matrix.MATRIX[route.name]
+            if "GET" not in route.methods or route.site != "portal" or expected.foreign is not None:
+                continue
+            text = client.get(expected.path, status="*").text
+            assert "cobalt" not in text, route.name
+            assert "cerise" not in text, route.name
+            seen_own += "amber" in text
+        assert seen_own >= 3
+
+
+@pytest.mark.parametrize("role", ["subscriber", "org_admin"])
+def test_a_feature_that_is_off_does_not_exist(
+    role: str, wsgi: Any, make_side: Callable[..., Side], tenants: Tenants, portal: Any
+) -> None:
+    side = make_side("amber")
+    client = portal(side.people[role])
+    assert client.get("/calls", status="*").status_int == 200
+    tenants.switch(side.organization, *FEATURES, enabled=False)
+    wrong = {}
+    for route in all_routes(wsgi):
+        if route.name.partition(".")[0] in FEATURES:
+            status = ask(client, route, matrix.MATRIX[route.name], side.things).status_int
+            if status != 404:
+                wrong[route.name] = status
+    assert wrong == {}
+    assert "/calls" not in client.get("/").text
+    tenants.switch(side.organization, *FEATURES)
+    assert client.get("/calls", status="*").status_int == 200

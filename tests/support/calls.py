@@ -1,0 +1,58 @@
+"""Calls for tests, sent the way a switch sends them."""
+
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ringstead.api.testing import Client, Person
+from ringstead.switch.nodes import create_node
+
+
+def node_key(app: Any) -> str:
+    """The key of a new switch node."""
+    with app.database.as_operator("tests", "register a switch") as session:
+        return create_node(session, f"node-{secrets.token_hex(6)}")
+
+
+def post_records(app: Any, records: list[dict[str, Any]], key: str | None = None) -> Any:
+    """Send records as a switch does; returns the answer."""
+    body = "\n".join(json.dumps(record) for record in records).encode()
+    headers = {"Authorization": f"Bearer {key or node_key(app)}", "Content-Type": "application/x-ndjson"}
+    return Client(app, "127.0.0.1").post("/switch/v1/cdr", body, headers=headers, status="*")
+
+
+def record(person: Person, number: int = 0, name: str = "Otis Marlowe", disposition: str = "answered") -> dict[str, Any]:
+    """A call to a person, `number` hours ago."""
+    started = datetime.now(UTC) - timedelta(hours=number + 1)
+    answered = started + timedelta(seconds=9) if disposition == "answered" else None
+    return {
+        "id": secrets.token_hex(12),
+        "linked_id": secrets.token_hex(12),
+        "organization": str(person.organization.org_id),
+        "direction": "incoming",
+        "from": {"number": f"+1212555{100 + number % 100:04}", "name": name},
+        "to": {"subscriber": str(person.subscriber.id)},
+        "device": "Desk phone",
+        "started_at": started.isoformat(),
+        "answered_at": answered and answered.isoformat(),
+        "ended_at": (started + timedelta(seconds=75)).isoformat(),
+        "disposition": disposition,
+        "hangup_cause": 16,
+    }
+
+
+def record_calls(
+    app: Any, person: Person, count: int, name: str = "Otis Marlowe", disposition: str = "answered"
+) -> list[str]:
+    """Send `count` calls to a person; returns the addresses of the person's calls, newest first."""
+    from ringstead_calllogs.forms import call_address
+    from ringstead_calllogs.models import Conversation
+    from sqlalchemy import select
+
+    answer = post_records(app, [record(person, n, name, disposition) for n in range(count)])
+    assert answer.json["accepted"] == count, answer.text
+    with app.database.run_as(person.organization.org_id) as session:
+        mine = select(Conversation).where(Conversation.subscriber_id == person.subscriber.id)
+        rows = session.scalars(mine.order_by(Conversation.started_at.desc())).all()
+    return [call_address(row.started_at, row.id) for row in rows]

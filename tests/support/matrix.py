@@ -1,0 +1,91 @@
+"""The isolation matrix: for every route, what each role gets, for its own things and for others'.
+
+A route without a row fails the build. Columns are HTTP statuses. On a portal, partner staff are visitors (their sign-in
+is for the console), and the other way round.
+"""
+
+from dataclasses import dataclass, field
+
+ROLES = ("visitor", "subscriber", "org_admin", "partner_support", "partner_admin")
+TO_SIGN_IN = 303
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Statuses by role. `path` may hold `{org}`, `{call}`, … of the one whose thing is asked for.
+
+    `foreign` is the answer about another organization's or partner's thing, to every role that gets in at all;
+    None when the address names nothing. `form` is what a POST carries.
+    """
+
+    path: str
+    visitor: int
+    subscriber: int | None = None
+    org_admin: int | None = None
+    partner_support: int | None = None
+    partner_admin: int | None = None
+    foreign: int | None = None
+    form: dict[str, str] = field(default_factory=dict)
+
+    def status(self, role: str) -> int:
+        """The status that `role` gets for its own thing; roles that are not named are visitors here."""
+        status = getattr(self, role)
+        return self.visitor if status is None else int(status)
+
+
+def portal(path: str, member: int, visitor: int = TO_SIGN_IN, foreign: int | None = None, **form: str) -> Expected:
+    """A portal page that subscribers and organization admins see alike."""
+    return Expected(path, visitor, subscriber=member, org_admin=member, foreign=foreign, form=form)
+
+
+def console(
+    path: str, support: int, admin: int, visitor: int = TO_SIGN_IN, foreign: int | None = None, **form: str
+) -> Expected:
+    """A console page."""
+    return Expected(path, visitor, partner_support=support, partner_admin=admin, foreign=foreign, form=form)
+
+
+def both(name: str, path: str, signed_in: int, visitor: int, foreign: int | None = None, **form: str) -> dict[str, Expected]:
+    """A page that both kinds of site have."""
+    return {
+        f"core.{name}": portal(path, signed_in, visitor, foreign, **form),
+        f"core.console.{name}": console(path, signed_in, signed_in, visitor, foreign, **form),
+    }
+
+
+CORE = {
+    "core.home": portal("/", 200),
+    "core.arrange": portal("/home/arrange", 200),
+    "core.arrange_change": portal("/home/arrange", 303),
+    "core.search": portal("/search?q=sam", 200),
+    "core.more": portal("/more", 200),
+    "core.theme": portal("/theme", 303, visitor=303, theme="dark"),
+    "core.theme_console": console("/theme", 303, 303, visitor=303, theme="dark"),
+    "core.language": portal("/language/en", 303, visitor=303),
+    "core.language_console": console("/language/en", 303, 303, visitor=303),
+    "core.choose": portal("/choose", 200),
+    "core.choose.submit": portal("/choose", 422, membership="nonsense"),
+    "core.console.organizations": console("/", 200, 200),
+    "core.console.organization": console("/organizations/{org}", 200, 200, foreign=404),
+    "core.console.switch": console(
+        "/organizations/{org}/features", 403, 303, foreign=404, plugin="calllogs", enabled="on"
+    ),
+    **both("sign_in", "/sign-in", 303, visitor=200),
+    **both("sign_in.submit", "/sign-in", 422, visitor=422, email="", password=""),
+    **both("forgot", "/forgot", 200, visitor=200),
+    **both("forgot.submit", "/forgot", 422, visitor=422, email=""),
+    **both("reset", "/reset/nonsense", 404, visitor=404),
+    **both("reset.submit", "/reset/nonsense", 404, visitor=404),
+    **both("account", "/account", 200, visitor=TO_SIGN_IN),
+    **both("account.password", "/account/password", 422, visitor=TO_SIGN_IN, current=""),
+    **both("account.sign_out", "/account/sessions/{session}/sign-out", 303, visitor=TO_SIGN_IN, foreign=404),
+    **both("account.sign_out_everywhere", "/account/sign-out-everywhere", 303, visitor=TO_SIGN_IN),
+    **both("sign_out", "/sign-out", 303, visitor=303),
+}
+
+CALLLOGS: dict[str, Expected] = {}
+
+MATRIX: dict[str, Expected] = CORE | CALLLOGS
+
+# Served to everybody, and knowing no tenant's rows: files, brand, health, the switch interface (its nodes have keys).
+WITHOUT_TENANT = {"static", "brand", "favicon", "robots", "healthz", "switch"}
