@@ -17,7 +17,7 @@ from ringstead.demo.people import WITHHELD, Caller, callers
 
 SEED: Final = "ringstead demo 1"
 End = Literal["answered", "no_answer", "busy", "failed", "elsewhere", "voicemail"]
-Way = Literal["in", "out"]
+Way = Literal["incoming", "outgoing", "internal"]
 
 # How many calls begin in each hour of the day; only the proportions count.
 _OFFICE: Final = (0, 0, 0, 0, 0, 0, 1, 3, 12, 20, 22, 19, 11, 15, 20, 19, 14, 8, 3, 2, 1, 1, 0, 0)
@@ -44,9 +44,9 @@ class Shape:
 
 
 SHAPES: Final = {
-    "bramble-finch": Shape(per_day=88),
-    "pier-street-clinic": Shape(per_day=64, saturday=0.3),
-    "sunfield-bakery": Shape(per_day=44, saturday=1.1, sunday=0.5, hours=_BAKERY),
+    "bramble-finch": Shape(per_day=96),
+    "pier-street-clinic": Shape(per_day=70, saturday=0.3),
+    "sunfield-bakery": Shape(per_day=48, saturday=1.1, sunday=0.5, hours=_BAKERY),
 }
 
 
@@ -68,7 +68,8 @@ class Office:
 class Leg:
     """One connection, seen from the person whose phone it is. `other` is who is at the far end.
 
-    A withheld number is empty. `dialled` is what was called: an extension or a number. `answered` is None unless
+    An internal leg is the called colleague's, and `other` is the caller with the extension. A withheld number is
+    empty. `dialled` is what was called: an extension or a number. `answered` is None unless
     somebody, or the voicemail, did. Times are UTC.
     """
 
@@ -151,19 +152,12 @@ class Day:
         talk = self._talk() if end == "answered" else 0
         ring = {"busy": 1, "failed": 0}.get(end, ring)
         phone = self._random.choice(self._phones[person.extension])
-        self._add(at, person, other, other.number, end, ring, talk, phone=phone, way="out")
+        self._add(at, person, other, other.number, end, ring, talk, phone=phone, way="outgoing")
 
     def _inside(self, at: datetime) -> None:
-        """A person calls a colleague: one leg at each end."""
+        """A person calls a colleague, who may have several phones."""
         person, colleague = self._two()
-        dialled = colleague.extension
-        self._ring(at, colleague, _as_caller(person), dialled)
-        # The caller's own leg ends as the colleague's best one did, and covers the voicemail after it.
-        outcome = max(self._legs, key=lambda leg: (leg.answered is not None, leg.ended))
-        end: End = "answered" if outcome.end == "voicemail" else outcome.end
-        answered = outcome.answered or outcome.ended
-        ring, talk = (answered - at).seconds, (outcome.ended - answered).seconds
-        self._add(at, person, _as_caller(colleague), dialled, end, ring, talk, way="out")
+        self._ring(at, colleague, Caller(person.extension, person.name), colleague.extension, "internal")
 
     def _main_number(self, at: datetime) -> None:
         """The main number rings a group: one of them answers, or nobody and the voicemail does."""
@@ -191,28 +185,34 @@ class Day:
             after, second, caller, second.extension, "answered", self._random.randint(2, 9), self._talk()
         )
 
-    def _ring(self, at: datetime, person: Person, caller: Caller, dialled: str) -> None:
+    def _ring(
+        self, at: datetime, person: Person, caller: Caller, dialled: str, way: Way = "incoming"
+    ) -> None:
         """A person's phones ring: answered on one of them, missed, busy, or taken by the voicemail."""
         phones = self._phones[person.extension]
         ring = self._random.randint(3, 25)
         how = self._random.choices(("answered", "missed", "voicemail", "busy"), (70, 14, 12, 4))[0]
         if how == "busy":
-            self._add(at, person, caller, dialled, "busy", 1, 0, phone=phones[0])
+            self._add(at, person, caller, dialled, "busy", 1, 0, phone=phones[0], way=way)
             return
         if how == "answered":
             taken = self._random.choice(phones)
             for phone in phones:
                 if phone == taken:
-                    self._add(at, person, caller, dialled, "answered", ring, self._talk(), phone=phone)
+                    self._add(
+                        at, person, caller, dialled, "answered", ring, self._talk(), phone=phone, way=way
+                    )
                 else:
-                    self._add(at, person, caller, dialled, "elsewhere", ring, 0, phone=phone)
+                    self._add(at, person, caller, dialled, "elsewhere", ring, 0, phone=phone, way=way)
             return
         ring = 20 if how == "voicemail" else ring
         for phone in phones:
-            self._add(at, person, caller, dialled, "no_answer", ring, 0, phone=phone)
+            self._add(at, person, caller, dialled, "no_answer", ring, 0, phone=phone, way=way)
         if how == "voicemail":
             after = at + timedelta(seconds=ring)
-            self._add(after, person, caller, dialled, "voicemail", 0, self._message(), phone="voicemail")
+            self._add(
+                after, person, caller, dialled, "voicemail", 0, self._message(), phone="voicemail", way=way
+            )
 
     def _add(
         self,
@@ -225,7 +225,7 @@ class Day:
         talk: int,
         *,
         phone: str = "desk",
-        way: Way = "in",
+        way: Way = "incoming",
     ) -> None:
         answered = at + timedelta(seconds=ring) if end in ("answered", "voicemail") else None
         self._legs.append(
@@ -264,7 +264,3 @@ class Day:
 
     def _message(self) -> int:
         return self._random.randint(3, 75)
-
-
-def _as_caller(person: Person) -> Caller:
-    return Caller(person.extension, person.name)
