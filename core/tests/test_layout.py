@@ -443,6 +443,14 @@ def test_visitor_is_led_to_sign_in_and_back(app: Any, juno: Person, visitor: Cal
     client.get("/", headers={"Accept": "application/json"}, status=401)
 
 
+def test_page_without_the_right_is_refused_not_led_to_sign_in(
+    app: Any, tenants: Tenants, portal: Callable[..., Client]
+) -> None:
+    client = portal(tenants.person(tenants.organization(None, "sample"), role="org_admin"), app)
+    page = client.get("/sample", headers=HTML, status=403).html
+    assert page.h1.text == "This isn’t yours to open"
+
+
 def test_fault_of_ours_shows_a_reference_and_nothing_else(
     client: Client, sample: Any, monkeypatch: Any
 ) -> None:
