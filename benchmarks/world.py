@@ -19,6 +19,7 @@ from benchmarks.addons import write_addons
 from benchmarks.load import Target
 from benchmarks.site import ROOT
 from ringstead.api import new_id
+from ringstead.auth.tokens import hash_token
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.migrate import upgrade_all
@@ -36,7 +37,6 @@ from ringstead.tenancy.models import (
     Subscriber,
     WebSession,
 )
-from ringstead.web.request import hash_token
 
 DATABASE = "bench"
 BYPASS = "ringstead_bench"

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Busy, Passwords
 from ringstead.db.engine import Database
-from ringstead.tenancy.models import Account, Host, Membership, Organization, Subscriber, WebSession
+from ringstead.tenancy.models import Account, Host, Membership, Organization, WebSession
 
 Visitor = Callable[..., Client]
 Make = Callable[..., Any]
@@ -145,15 +145,12 @@ def test_another_partners_password_opens_nothing(
     sign_in(visitor(tenants.partner()), juno.account.email, status=422)
 
 
-@pytest.mark.parametrize("what", ["account", "subscriber", "organization"])
+@pytest.mark.parametrize("table", ["account", "subscriber", "organization"])
 def test_who_is_suspended_is_told_so_and_only_with_the_right_password(
-    database: Database, juno: Person, visitor: Visitor, sign_in: Make, what: str
+    database: Database, juno: Person, visitor: Visitor, sign_in: Make, table: str
 ) -> None:
-    row = {"account": Account, "subscriber": Subscriber, "organization": Organization}[what]
-    key = {"account": juno.account.id, "subscriber": getattr(juno.subscriber, "id", None)}.get(what)
     with database.in_partner(juno.partner.id) as session:
-        query = select(row) if key is None else select(row).where(row.id == key)
-        session.scalars(query).one().status = "suspended"
+        session.execute(text(f"UPDATE {table} SET status = 'suspended'"))
     refused = sign_in(visitor(juno.partner), juno.account.email, status=403)
     assert "suspended" in text_of(refused)
     assert "sid=" not in str(refused.headers.getall("Set-Cookie"))

@@ -2,7 +2,7 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from limits import RateLimitItemPerMinute
@@ -36,7 +36,7 @@ class Away(MemoryStorage):
 
 
 def test_it_is_found_by_its_scheme(database: Database) -> None:
-    found = storage_from_string("ringstead+postgresql://", engine=database.app_engine)
+    found = storage_from_string("ringstead+postgresql://", engine=cast(Any, database.app_engine))
     assert isinstance(found, PostgresStorage)
     assert found.check()
 

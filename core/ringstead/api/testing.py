@@ -22,6 +22,7 @@ from uuid import UUID
 import pytest
 import webtest
 
+from ringstead.auth.tokens import hash_token, session_cookie_name
 from ringstead.db.base import new_id
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database, DatabaseUrls
@@ -30,7 +31,6 @@ from ringstead.plugins.enablement import set_features
 from ringstead.plugins.loader import load_plugins
 from ringstead.settings import Settings, load_settings
 from ringstead.tenancy.models import Account, Host, Membership, Organization, Partner, Subscriber, WebSession
-from ringstead.web.request import hash_token, session_cookie_name
 
 if TYPE_CHECKING:
     from ringstead.db.base import Base

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from limits.errors import ConfigurationError
 from limits.storage import Storage, storage_from_string
 from pyramid.config import Configurator
 
@@ -13,7 +14,7 @@ from ringstead.auth.passwords import Passwords
 from ringstead.auth.policy import SecurityPolicy, add_declared_permissions
 from ringstead.auth.throttle import Throttle
 from ringstead.db.engine import Database
-from ringstead.settings import Settings
+from ringstead.settings import Settings, SettingsError
 
 
 def make_throttle(settings: Settings, database: Database) -> Throttle:
@@ -21,7 +22,14 @@ def make_throttle(settings: Settings, database: Database) -> Throttle:
     in_database = PostgresStorage(engine=database.app_engine)
     if settings.rate_limit_url == "postgresql":
         return Throttle(in_database)
-    return Throttle(cast(Storage, storage_from_string(settings.rate_limit_url)), in_database)
+    try:
+        in_redis = cast(Storage, storage_from_string(settings.rate_limit_url))
+    except ConfigurationError as error:
+        raise SettingsError(
+            f"rate_limit_url: Redis cannot be used here ({error}). Install the extra `ringstead[redis]`, or set "
+            "rate_limit_url to postgresql."
+        ) from error
+    return Throttle(in_redis, in_database)
 
 
 def includeme(config: Configurator) -> None:

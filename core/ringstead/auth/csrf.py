@@ -7,16 +7,23 @@ from urllib.parse import urlsplit
 
 from pyramid.config import Configurator
 from pyramid.csrf import get_csrf_token
-from pyramid.exceptions import BadCSRFOrigin
+from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.interfaces import ICSRFStoragePolicy
 from pyramid.request import Request
 from zope.interface import implementer
 
+from ringstead.api import translations
 from ringstead.auth.tokens import read_signed, set_cookie, signer
+
+_ = translations("ringstead")
 
 VISITOR_COOKIE = "pre"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+STALE = _(
+    "This form is out of date, or your browser keeps no cookies. Open the page again and send it from there."
+)
+FOREIGN = _("This form was sent from another site’s page. Open our own page and send it from there.")
 
 
 @implementer(ICSRFStoragePolicy)
@@ -50,11 +57,14 @@ class CsrfPolicy:
         return token
 
     def check_csrf_token(self, request: Request, supplied_token: object) -> bool:
-        """Whether the token that came with the request is the one that we gave."""
-        if not isinstance(supplied_token, str) or not supplied_token:
-            return False
+        """True when the token that came with the request is the one that we gave; raises `BadCSRFToken` in words."""
+        supplied = supplied_token if isinstance(supplied_token, str) else ""
         expected = self.get_csrf_token(request)
-        return hmac.compare_digest(expected.encode(), supplied_token.encode("utf-8", "surrogatepass"))
+        if not supplied or not hmac.compare_digest(
+            expected.encode(), supplied.encode("utf-8", "surrogatepass")
+        ):
+            raise BadCSRFToken(STALE)
+        return True
 
 
 def own_origins(request: Request) -> frozenset[str]:
@@ -100,9 +110,7 @@ def origin_view(view: Any, info: Any) -> Any:
 
     def checked(context: Any, request: Request) -> Any:
         if request.method not in SAFE_METHODS and not is_own_origin(request):
-            raise BadCSRFOrigin(
-                f"This form was sent from another site than {request.host}. Open the page again and send it from there."
-            )
+            raise BadCSRFOrigin(FOREIGN)
         return view(context, request)
 
     return checked

@@ -173,7 +173,7 @@ def error_response(request: Request, status: int, detail: str = "", reference: s
 def _problem(request: Request, status: int, words: Words, detail: str, reference: str) -> Response:
     translate = request.registry["ringstead.translations"].translate
     extra = {"reference": reference} if reference else {}
-    text = detail or str(translate(words.text, target_language="en"))
+    text = str(translate(detail or words.text, target_language="en"))
     return problem(status, str(translate(words.title, target_language="en")), text, **extra)
 
 
@@ -189,10 +189,10 @@ def http_error(error: HTTPException, request: Request) -> Response:
 
 
 def _detail(error: HTTPException) -> str:
-    detail = error.detail or ""
-    return (
-        str(detail) if 400 <= error.status_int < 500 and error.status_int not in (401, 403, 404, 405) else ""
-    )
+    """What an error says of itself, perhaps a message still to be translated; empty where that would tell too much."""
+    shown = 400 <= error.status_int < 500 and error.status_int not in (401, 403, 404, 405)
+    detail: str = (error.detail or "") if shown else ""
+    return detail
 
 
 def forbidden(error: HTTPException, request: Request) -> Response:

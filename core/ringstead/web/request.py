@@ -5,7 +5,6 @@
 `request.database`, `request.deployment`.
 """
 
-import hashlib
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -14,34 +13,23 @@ from pyramid.request import Request
 from zope.sqlalchemy.datamanager import join_transaction
 
 from ringstead.api.contributions import PUBLIC
+from ringstead.auth.tokens import presented_token_hash
 from ringstead.db.engine import Database
 from ringstead.db.session import RequestSession, SignedIn
 from ringstead.plugins.enablement import Enablement
 from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
-from ringstead.settings import Settings
 from ringstead.tenancy.context import AccountInfo, OrganizationInfo, SiteInfo, SubscriberInfo, TenantContext
 from ringstead.web.i18n import negotiate_locale
-
-
-def session_cookie_name(settings: Settings) -> str:
-    """The session cookie's neutral name; over https the browser itself binds it to the host."""
-    return "__Host-sid" if settings.public_scheme == "https" else "sid"
-
-
-def hash_token(token: str) -> bytes:
-    """What the database keeps of a session token."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def open_db(request: Request) -> RequestSession:
     """The request's session; it joins the request's transaction: returning commits, raising rolls back."""
     site: SiteInfo = request.site
-    token = request.cookies.get(session_cookie_name(request.deployment))
     session = cast(Database, request.database).request_session(
         site.partner.id,
         site.kind,
-        hash_token(token) if token else None,
+        presented_token_hash(request),
         request.deployment.session_idle_minutes,
     )
     # «changed» from the start: with any other state, zope.sqlalchemy rolls back Core statements without a

@@ -9,13 +9,13 @@ from sqlalchemy import text
 
 from ringstead.api import SIGNED_IN, NavItem, Permission, Route
 from ringstead.api.testing import Person, Tenants
+from ringstead.auth.tokens import hash_token
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
 from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement, enabled_plugins
 from ringstead.plugins.loader import LoadedPlugin
 from ringstead.plugins.registry import FeatureSet, Registry
 from ringstead.tenancy.models import PartnerFeature
-from ringstead.web.request import hash_token
 
 
 @pytest.fixture
