@@ -24,6 +24,15 @@ from ringstead.web.i18n import messages
 _ = messages("ringstead")
 
 
+class _Zones(tuple[str, ...]):
+    """All time zones in order. Every page asks whether one is among them: that is answered from a set."""
+
+    _known = frozenset(available_timezones())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+
 @hookimpl
 def plugin_info() -> PluginInfo:
     return PluginInfo(
@@ -56,7 +65,7 @@ def declare_settings() -> list[Setting]:
             type=str,
             default="UTC",
             level="subscriber",
-            choices=tuple(sorted(available_timezones())),
+            choices=_Zones(sorted(available_timezones())),
         ),
         Setting(
             name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"
