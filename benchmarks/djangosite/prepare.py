@@ -17,6 +17,7 @@ def prepare(world: World) -> list[str]:
 
     from benchmarks.djangosite.models import Profile
 
+    call_command("migrate", verbosity=0)  # first those that the profile's foreign key points to
     call_command("migrate", run_syncdb=True, verbosity=0)
     keys = []
     with transaction.atomic():
