@@ -181,7 +181,9 @@ def change_arrangement(context: TenantContext, request: Request) -> Response:
     """`POST /home/arrange`: `do` one of ACTIONS, `card` its id."""
     action = request.POST.get("do", "")
     if action not in ACTIONS:
-        raise HTTPBadRequest(f"The field “do” must be one of {', '.join(ACTIONS)}.")
+        raise HTTPBadRequest(
+            _("The field “${field}” must be one of ${choices}.", field="do", choices=", ".join(ACTIONS))
+        )
     if action == "reset":
         for name in (ORDER, HIDDEN, RESTING):
             clear_for_subscriber(request.db, context.subscriber_id, name)
@@ -191,7 +193,9 @@ def change_arrangement(context: TenantContext, request: Request) -> Response:
     allowed = allowed_cards(context)
     card = next((owned.item for owned in allowed if owned.item.id == card_id), None)
     if card is None:
-        raise HTTPBadRequest("The field “card” names no card of yours. Open the page again and choose one.")
+        raise HTTPBadRequest(
+            _("The field “card” names no card of yours. Open the page again and choose one.")
+        )
     try:
         _apply(context, request, action, card, allowed)
     except SettingRefused as refused:

@@ -33,10 +33,14 @@ def clean_query(text: str) -> str:
     query = " ".join(text.split())
     if len(query) > MAX_LENGTH:
         raise HTTPBadRequest(
-            f"A search may have {MAX_LENGTH} characters; this one has {len(query)}. Use fewer words."
+            _(
+                "A search may have ${most} characters; this one has ${n}. Use fewer words.",
+                most=MAX_LENGTH,
+                n=len(query),
+            )
         )
     if any(unicodedata.category(char) == "Cc" for char in query):
-        raise HTTPBadRequest("The field “q” holds control characters. Type the words again.")
+        raise HTTPBadRequest(_("The field “q” holds control characters. Type the words again."))
     return query
 
 

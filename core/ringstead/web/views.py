@@ -7,10 +7,11 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.tenancy.context import TenantContext
-from ringstead.web.i18n import LANGUAGE_COOKIE, Translations
+from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, messages
 from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.search import is_local
 
+_ = messages("ringstead")
 THEMES: Final = ("system", "light", "dark")
 YEAR_SECONDS: Final = 365 * 24 * 3600
 
@@ -24,7 +25,9 @@ def choose_theme(_context: TenantContext, request: Request) -> Response:
     """`POST /theme`: `theme` is system, light or dark; kept by this browser."""
     theme = request.POST.get("theme", "")
     if theme not in THEMES:
-        raise HTTPBadRequest(f"The field “theme” must be one of {', '.join(THEMES)}.")
+        raise HTTPBadRequest(
+            _("The field “${field}” must be one of ${choices}.", field="theme", choices=", ".join(THEMES))
+        )
     response = HTTPSeeOther(back_to(request))
     _keep(request, response, THEME_COOKIE, "" if theme == "system" else theme)
     return response
