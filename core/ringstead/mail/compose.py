@@ -42,14 +42,14 @@ class Composer:
     """Makes messages of this deployment. Safe for threads."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
-        self._settings, self._declared = settings, registry.settings()
+        self._settings, self.declared = settings, registry.settings()
         self._translations = _translations(settings, registry)
         self._templates = _templates(settings, registry, self._translations)
         self._brands = BrandCache()
 
     def circumstances(self, database: Database, mail: MailMessage) -> Circumstances:
         """The language and time zone of whoever the mail goes to."""
-        preferences = recipient_preferences(database, self._declared, mail)
+        preferences = recipient_preferences(database, self.declared, mail)
         wish = mail.locale or str(preferences["core.locale"])
         return Circumstances(
             choose_locale(self._translations.languages, subscriber=wish),
@@ -68,9 +68,9 @@ class Composer:
         _put_headers(message, mail, sender(brand, host), subject_of(markup))
         if brand.support_email:
             message["Reply-To"] = Address(addr_spec=brand.support_email)
-        message["Content-Language"] = around.locale
         message.set_content(text_of(markup))
         message.add_alternative(html_of(markup, styles(brand)), subtype="html")
+        message["Content-Language"] = around.locale  # last, for the lines above move Content-* into a part
         return message
 
     def _scope(self, partner: Partner, brand: Brand, host: str, around: Circumstances) -> dict[str, Any]:

@@ -52,6 +52,12 @@ class Folder:
         self.folder = folder
 
     def send(self, message: EmailMessage, name: str) -> None:
+        try:
+            self._write(message, name)
+        except OSError as error:
+            raise TryLater(_said(error)) from error
+
+    def _write(self, message: EmailMessage, name: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / f".{name}.{secrets.token_hex(4)}"
         try:
