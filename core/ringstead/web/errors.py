@@ -235,13 +235,13 @@ def allowed_methods(request: Request) -> set[str]:
 
 def undecodable(_error: Exception, request: Request) -> Response:
     """An address or a form whose bytes are no text."""
-    return error_response(request, 400, "The address or a field holds bytes that are not UTF-8 text.")
+    return error_response(request, 400, _("The address or a field holds bytes that are not UTF-8 text."))
 
 
 def too_large(_error: BodyTooLarge, request: Request) -> Response:
     """A body over the limit."""
     limit = request.deployment.max_body_bytes
-    return error_response(request, 413, f"A request may have {limit} bytes.")
+    return error_response(request, 413, _("A request may have ${n} bytes.", n=limit))
 
 
 def away(request: Request) -> Response:
