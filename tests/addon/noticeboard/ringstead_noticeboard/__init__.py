@@ -1,0 +1,1 @@
+"""A notice board for everybody in an organization."""
