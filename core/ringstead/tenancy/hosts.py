@@ -6,6 +6,7 @@ from threading import Lock
 
 from cachetools import LRUCache
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from ringstead.tenancy.context import PartnerInfo, SiteInfo
 
@@ -28,12 +29,21 @@ class HostDirectory:
         self._lock = Lock()
 
     def resolve(self, host: str) -> SiteInfo | None:
-        """The site of `host` (lower case, without a port), or None when it is not ours."""
+        """The site of `host` (lower case, without a port), or None when it is not ours.
+
+        While the database is away, a host that was known keeps its site; for others the error is the caller's.
+        """
         with self._lock:
             known = self._sites.get(host)
         if known is not None and self._clock() - known[0] < _FRESH_SECONDS:
             return known[1]
-        site = self._read(host)
+        try:
+            site = self._read(host)
+        except SQLAlchemyError:
+            # Better a host as it was half a minute ago than a partner's pages without name and colours.
+            if known is None or known[1] is None:
+                raise
+            return known[1]
         with self._lock:
             self._sites[host] = (self._clock(), site)
         return site

@@ -20,7 +20,8 @@ def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
 
     def tween(request: Request) -> Response:
         host = normal_host(request.environ.get("HTTP_HOST", ""))
-        if host in platform:
+        # Static files are the same for everybody, and an error page needs them even when the database is away.
+        if host in platform or request.environ.get("PATH_INFO", "").startswith("/static/"):
             request.site, request.site_kind = None, PLATFORM
             return handler(request)
         try:
