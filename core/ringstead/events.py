@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,7 +28,6 @@ from ringstead.plugins.enablement import enabled_plugins
 from ringstead.plugins.registry import CORE, Owned
 
 DISPATCH: Final = "core.dispatch"
-KEEP_DAYS: Final = 7
 log = structlog.get_logger(__name__)
 
 
@@ -101,11 +100,8 @@ class Dispatcher:
             self._by_event.setdefault(owned.item.event.event_name, []).append(owned)
 
     def jobs(self) -> list[JobSpec]:
-        """The jobs that deliver and forget events."""
-        return [
-            JobSpec(name=DISPATCH, run=self.dispatch, attempts=15),
-            JobSpec(name="core.forget_events", run=forget_delivered, every="41 3 * * *"),
-        ]
+        """The job that delivers events."""
+        return [JobSpec(name=DISPATCH, run=self.dispatch, attempts=15)]
 
     def dispatch(self, database: Database, *, org_id: UUID, event_ids: list[UUID]) -> None:
         """Deliver some events of an organization, each in a transaction of its own.
@@ -171,12 +167,3 @@ def read_event(kind: type[Event], payload: Mapping[str, Any]) -> Event:
     """An event as it was stored. Fields that the class no longer has are left out."""
     known = {name: value for name, value in decode(payload).items() if name in kind.__dataclass_fields__}
     return kind(**known)
-
-
-def forget_delivered(database: Database, keep_days: int = KEEP_DAYS) -> None:
-    """Delete events that were delivered more than `keep_days` ago."""
-    with database.as_operator("core.forget_events", "delete delivered events") as session:
-        session.execute(
-            text("DELETE FROM event_outbox WHERE delivered_at < now() - make_interval(days => :days)"),
-            {"days": keep_days},
-        )

@@ -4,7 +4,7 @@ from ringstead.api.contributions import JobSpec
 from ringstead.app import load_registry
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.events import Dispatcher
-from ringstead.jobs.queue import forget_finished_jobs
+from ringstead.jobs.queue import forget_old_work
 from ringstead.jobs.runner import JobRunner, Timing
 from ringstead.mail.compose import Composer
 from ringstead.mail.delivery import Postman
@@ -19,7 +19,7 @@ def all_jobs(settings: Settings, registry: Registry) -> dict[str, JobSpec]:
     own = [
         *Dispatcher(registry.listeners().values()).jobs(),
         *postman.jobs(),
-        JobSpec(name="core.forget_jobs", run=forget_finished_jobs, every="31 3 * * *"),
+        JobSpec(name="core.forget_old_work", run=forget_old_work, every="31 3 * * *"),
     ]
     return {**registry.jobs(), **{spec.name: spec for spec in own}}
 

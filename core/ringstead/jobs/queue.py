@@ -52,11 +52,7 @@ _RETRY: Final = text("""
                                  json_build_object('type', 'job_inserted', 'job_id', retried.id)::text)
     FROM retried
 """)
-_FORGET: Final = text("""
-    DELETE FROM procrastinate_jobs j USING procrastinate_jobs k LEFT JOIN job_failure f ON f.job_id = k.id
-    WHERE j.id = k.id AND (k.status IN ('succeeded', 'cancelled', 'aborted')
-                           OR (k.status = 'failed' AND f.at < now() - interval '90 days'))
-""")
+_FORGET: Final = text("SELECT forget_old_work()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,10 @@ def job_counts(database: Database) -> JobCounts:
         return JobCounts(*connection.execute(_COUNT).one())
 
 
-def forget_finished_jobs(database: Database) -> None:
-    """Delete jobs that were cancelled, and those that gave up three months ago. (What succeeded is gone already.)"""
+def forget_old_work(database: Database) -> None:
+    """Delete events delivered a week ago, mail sent a month or given up three months ago, jobs that gave up then.
+
+    Jobs that succeeded are gone already. The ages stand in the database, as policies.
+    """
     with database.app_engine.begin() as connection:
         connection.execute(_FORGET)

@@ -1,4 +1,4 @@
-"""The job that sends a mail, and the one that forgets old ones."""
+"""The job that sends a mail."""
 
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from ringstead.api.contributions import JobSpec
@@ -19,8 +19,6 @@ from ringstead.mail.transport import Refused, Transport, TryLater
 
 # With waits that double up to an hour: about eleven hours.
 ATTEMPTS: Final = 20
-KEEP_SENT_DAYS: Final = 30
-KEEP_FAILED_DAYS: Final = 90
 log = structlog.get_logger(__name__)
 
 
@@ -31,11 +29,10 @@ class Postman:
         self._composer, self._transport = composer, transport
 
     def jobs(self) -> list[JobSpec]:
-        """The jobs of mail."""
+        """The job that sends a mail."""
         return [
             # A few more than a mail has attempts: those that a killed worker used up are not the mail's.
             JobSpec(name=SEND, run=self.send, attempts=ATTEMPTS + 10),
-            JobSpec(name="core.forget_mail", run=forget_finished, every="51 3 * * *"),
         ]
 
     def send(self, database: Database, *, partner_id: UUID, mail_id: UUID) -> None:
@@ -83,16 +80,3 @@ class Postman:
             raise Refused(f"template {mail.template}: {explain(error)}") from error
         mail.subject = str(message["Subject"])
         return message
-
-
-def forget_finished(database: Database) -> None:
-    """Delete mails that were sent a month ago, or given up three months ago."""
-    with database.as_operator("core.forget_mail", "delete old mail") as session:
-        for state, days in (("sent", KEEP_SENT_DAYS), ("failed", KEEP_FAILED_DAYS)):
-            session.execute(
-                text(
-                    "DELETE FROM mail_message"
-                    " WHERE state = :state AND finished_at < now() - make_interval(days => :days)"
-                ),
-                {"state": state, "days": days},
-            )

@@ -23,11 +23,11 @@ from ringstead.events import (
     EventOutbox,
     ListenersFailed,
     emit,
-    forget_delivered,
     read_event,
 )
 from ringstead.jobs import job_counts, list_jobs
 from ringstead.jobs.arguments import NotPlain, encode
+from ringstead.jobs.queue import forget_old_work
 from ringstead.plugins.registry import Owned
 
 
@@ -248,9 +248,20 @@ def test_delivered_events_are_forgotten_after_a_week(work_database: Database, te
     with work_database.run_as(org) as session:
         age = text("UPDATE event_outbox SET delivered_at = now() - interval '8 days' WHERE id = :id")
         session.execute(age, {"id": old.id})
-    forget_delivered(work_database)
+    forget_old_work(work_database)
     assert [row.id for row in outbox(work_database, org)] == [new.id, waiting.id]
     assert len(deliveries(work_database, org)) == 2
+
+
+def test_the_application_may_delete_across_tenants_only_what_is_old(
+    work_database: Database, tenants: Tenants
+) -> None:
+    org = tenants.organization().org_id
+    with work_database.run_as(org) as session:
+        emit(session, Counted(org_id=org, number=1))
+    with work_database.app_engine.begin() as connection:
+        assert connection.execute(text("DELETE FROM event_outbox")).rowcount == 0
+    assert len(outbox(work_database, org)) == 1
 
 
 @pytest.mark.slow

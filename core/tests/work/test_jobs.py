@@ -19,7 +19,7 @@ from ringstead.api.testing import Tenants
 from ringstead.db.engine import Database
 from ringstead.jobs import defer, failed_jobs, job_counts, list_jobs, retry_jobs
 from ringstead.jobs.arguments import NotPlain, decode, encode
-from ringstead.jobs.queue import forget_finished_jobs
+from ringstead.jobs.queue import forget_old_work
 from ringstead.jobs.runner import LONGEST_WAIT, wait_after
 
 NEWS: list[dict[str, Any]] = []
@@ -195,7 +195,7 @@ def test_a_job_that_gave_up_is_kept_listed_and_can_be_tried_again(
     assert "secret" not in job.error
     assert job.failed_at is not None
     assert job_counts(work_database).failed == 1
-    forget_finished_jobs(work_database)
+    forget_old_work(work_database)
     assert retry_jobs(work_database, [number or 0, 999_999]) == [number]
     assert retry_jobs(work_database) == []
     run_due(JobSpec(name="core.stumble", run=lambda _database, fault: NEWS.append({"fault": fault})))

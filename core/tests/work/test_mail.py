@@ -18,9 +18,10 @@ from ringstead.api.testing import Person, Tenants, test_settings
 from ringstead.app import load_registry
 from ringstead.db.engine import Database
 from ringstead.jobs import failed_jobs, list_jobs
+from ringstead.jobs.queue import forget_old_work
 from ringstead.mail import MailMessage, failed_mail, mail_counts, queue_mail, retry_mail
 from ringstead.mail.compose import Composer
-from ringstead.mail.delivery import ATTEMPTS, Postman, forget_finished
+from ringstead.mail.delivery import ATTEMPTS, Postman
 from ringstead.mail.markup import UnfitMarkup, html_of, styles, subject_of, text_of
 from ringstead.mail.outbox import address
 from ringstead.mail.transport import Refused, Transport, TryLater, open_transport
@@ -559,6 +560,6 @@ def test_old_mail_is_forgotten(work_database: Database, partner: Partner) -> Non
                 ),
                 {"state": state, "days": days, "id": mail_id},
             )
-    forget_finished(work_database)
+    forget_old_work(work_database)
     with work_database.in_partner(partner.id) as session:
         assert set(session.scalars(select(MailMessage.id))) == {ids[1], ids[2]}
