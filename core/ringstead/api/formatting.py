@@ -1,4 +1,4 @@
-"""Dates, times, durations and telephone numbers as the reader writes them; templates know the same as `fmt` and `num`."""
+"""Dates, times, durations and telephone numbers as the reader writes them; templates have `fmt` and `num`."""
 
 from pyramid.request import Request
 

@@ -1,6 +1,6 @@
 """What the handler of a switch's message needs: the node, the body, the organization it speaks of, a refusal.
 
-A handler may raise `BodyRefused`; anything else it raises is contained: the switch gets 503 and sends the message again.
+A handler may raise `BodyRefused`; what else it raises is contained: the switch gets 503 and sends the message again.
 """
 
 from uuid import UUID

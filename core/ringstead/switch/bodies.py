@@ -43,7 +43,7 @@ def read_records(request: Request, most: int) -> Records:
     try:
         if kind in JSON_TYPES:
             document = read_document(request.body_file, encoding, limit)
-            lines = ((1, document),) if document.strip() else ()
+            lines = tuple([(1, document)] if document.strip() else [])
         else:
             lines = tuple(_at_most(most, read_lines(request.body_file, encoding, limit)))
     except OSError as error:

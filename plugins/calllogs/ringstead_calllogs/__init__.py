@@ -1,1 +1,3 @@
 """Call history: the call logs plugin."""
+
+__version__ = "0.1.0"

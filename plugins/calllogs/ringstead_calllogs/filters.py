@@ -1,0 +1,153 @@
+"""What the address bar asks of the call log: read, checked with a message for each field, and written again."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, Literal, get_args
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from ringstead.api import translations
+
+_ = translations("ringstead_calllogs")
+Kind = Literal["missed", "received", "dialled"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+MOST_CHARACTERS: Final = 100
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CURSOR: Final = re.compile(r"([0-9]{1,17})-([0-9a-f]{32})")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last row of a page: the next one begins after it, newest first."""
+
+    started_at: datetime
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{(self.started_at - _EPOCH) // _MICROSECOND}-{self.id.hex}"
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor | None":
+        """The cursor that `str` wrote; None for anything else."""
+        found = _CURSOR.fullmatch(text)
+        if found is None:
+            return None
+        started_at = _EPOCH + int(found[1]) * _MICROSECOND
+        # A year that fits into every time zone's arithmetic.
+        return cls(started_at, UUID(found[2])) if started_at.year <= LAST_YEAR else None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which calls are wanted. `first` and `last` are days of the reader's zone, both included."""
+
+    kind: str | None = None
+    first: date | None = None
+    last: date | None = None
+    query: str = ""
+    before: Cursor | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything but the place in the list is asked for."""
+        return bool(self.kind or self.first or self.last or self.query)
+
+    def since(self, zone: ZoneInfo) -> datetime | None:
+        """When the first day begins."""
+        return day_start(self.first, zone) if self.first is not None else None
+
+    def until(self, zone: ZoneInfo) -> datetime | None:
+        """When the day after the last one begins."""
+        return day_start(self.last + timedelta(days=1), zone) if self.last is not None else None
+
+    def url(self, path: str, **changes: Any) -> str:
+        """The address of `path` with this filter; `changes` replace fields."""
+        wanted = replace(self, **changes) if changes else self
+        values = {
+            "kind": wanted.kind,
+            "from": wanted.first,
+            "to": wanted.last,
+            "q": wanted.query,
+            "before": wanted.before,
+        }
+        query = urlencode({name: str(value) for name, value in values.items() if value})
+        return f"{path}?{query}" if query else path
+
+
+@dataclass(frozen=True, slots=True)
+class FilterForm:
+    """What was asked for: the filter as far as it is understood, the texts as typed, and what is wrong with them."""
+
+    filter: Filter
+    texts: Mapping[str, str]
+    errors: Mapping[str, Any] = field(default_factory=dict)
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The moment a day begins in a zone, in UTC. Where clocks skip midnight, it is the moment they do."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def read_filter(values: Mapping[str, str]) -> FilterForm:
+    """Understand the address bar. Names that nobody asked for are ignored: mail programs add some."""
+    texts = {name: values.get(name, "").strip() for name in ("kind", "from", "to", "q", "before")}
+    errors: dict[str, Any] = {}
+    wanted = Filter(
+        kind=_kind(texts["kind"], errors),
+        first=_day("from", texts["from"], errors),
+        last=_day("to", texts["to"], errors),
+        query=_query(texts["q"], errors),
+        before=_cursor(texts["before"], errors),
+    )
+    if wanted.first is not None and wanted.last is not None and wanted.first > wanted.last:
+        errors["to"] = _("The last day is before the first. Choose a later one, or change the first.")
+    return FilterForm(wanted, texts, errors)
+
+
+def _kind(text: str, errors: dict[str, Any]) -> str | None:
+    if not text or text in KINDS:
+        return text or None
+    errors["kind"] = _("There is no such list. Choose All, Missed, Received or Dialled.")
+    return None
+
+
+def _day(name: str, text: str, errors: dict[str, Any]) -> date | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is not None and FIRST_YEAR <= day.year < LAST_YEAR:
+        return day
+    errors[name] = _("This is not a day. Write it as year-month-day, such as 2026-11-23.")
+    return None
+
+
+def _query(text: str, errors: dict[str, Any]) -> str:
+    query = " ".join(text.split())
+    if len(query) > MOST_CHARACTERS:
+        errors["q"] = _("Search for ${most} characters at most.", mapping={"most": MOST_CHARACTERS})
+    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in query):
+        errors["q"] = _("The search holds characters that nobody can type. Type it again.")
+    elif query and not any(char.isalnum() or char in "*#+" for char in query):
+        errors["q"] = _("Search for letters or digits.")
+    else:
+        return query
+    return ""
+
+
+def _cursor(text: str, errors: dict[str, Any]) -> Cursor | None:
+    if not text:
+        return None
+    cursor = Cursor.read(text)
+    if cursor is None:
+        errors["before"] = _("This page of the list does not exist. Begin with the newest calls.")
+    return cursor

@@ -1,0 +1,16 @@
+"""Rights of the call logs."""
+
+from ringstead.api import Permission, translations
+
+_ = translations("ringstead_calllogs")
+
+READ = Permission(
+    name="calllogs:call:read",
+    title=_("See one’s own calls"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
+)
+EXPORT = Permission(
+    name="calllogs:call:export",
+    title=_("Download one’s own calls"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
+)

@@ -1,0 +1,108 @@
+"""Everything that the call logs contribute."""
+
+from ringstead.api import (
+    API_VERSION,
+    Card,
+    NavItem,
+    Permission,
+    PluginInfo,
+    Route,
+    SearchHit,
+    SwitchMessage,
+    TenantContext,
+    hookimpl,
+    translations,
+)
+from ringstead.api.models import TenantSession
+from ringstead_calllogs import __version__, cards, views
+from ringstead_calllogs.permissions import EXPORT, READ
+from ringstead_calllogs.switch import receive_cdr
+
+_ = translations("ringstead_calllogs")
+
+
+@hookimpl
+def plugin_info() -> PluginInfo:
+    return PluginInfo(
+        name="calllogs",
+        title=_("Calls"),
+        version=__version__,
+        api=API_VERSION,
+        package="ringstead_calllogs",
+        addon=False,
+    )
+
+
+@hookimpl
+def declare_permissions() -> list[Permission]:
+    return [READ, EXPORT]
+
+
+@hookimpl
+def declare_routes() -> list[Route]:
+    return [
+        Route(
+            name="calllogs.list",
+            pattern="/calls",
+            view=views.list_calls,
+            permission=READ.name,
+            renderer="calllogs/list.pt",
+        ),
+        Route(
+            name="calllogs.call",
+            pattern="/calls/{id}",
+            view=views.show_call,
+            permission=READ.name,
+            renderer="calllogs/call.pt",
+        ),
+        Route(
+            name="calllogs.download",
+            pattern="/calls.csv",
+            view=views.download_calls,
+            permission=EXPORT.name,
+        ),
+    ]
+
+
+@hookimpl
+def declare_navigation() -> list[NavItem]:
+    return [
+        NavItem(
+            id="calllogs.list",
+            title=_("Calls"),
+            route="calllogs.list",
+            permission=READ.name,
+            icon="phone",
+            order=200,
+            tab=True,
+        )
+    ]
+
+
+@hookimpl
+def declare_cards() -> list[Card]:
+    return [
+        Card(
+            id="calllogs.recent",
+            title=_("Recent calls"),
+            permission=READ.name,
+            template="calllogs/recent.pt",
+            query=cards.query_recent,
+            present=cards.present_card,
+            area="main",
+            size=2,
+            order=200,
+            link_route="calllogs.list",
+            link_title=_("Call log"),
+        )
+    ]
+
+
+@hookimpl
+def declare_switch_messages() -> list[SwitchMessage]:
+    return [SwitchMessage(path="cdr", handle=receive_cdr)]
+
+
+@hookimpl
+def search(ctx: TenantContext, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
+    return cards.search_calls(ctx, session, query, limit)

@@ -1,0 +1,108 @@
+"""What the tests of the call logs share: a switch that speaks, and people to telephone with."""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import webtest
+
+from ringstead.api.testing import Person, Tenants
+from ringstead.db.engine import Database
+from ringstead.switch.nodes import create_node
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass
+class Switch:
+    """A switch with its key: `post` sends records and returns the answer."""
+
+    app: webtest.TestApp
+    key: str
+
+    def send(self, body: bytes, content_type: str, **headers: str) -> Any:
+        """Any body."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **headers}
+        return self.app.post("/switch/v1/cdr", body, headers=headers, status="*")
+
+    def post(self, *records: Any) -> Any:
+        """Records as JSON lines; bytes go as they are."""
+        lines = [r if isinstance(r, bytes) else json.dumps(r).encode() for r in records]
+        return self.send(b"\n".join(lines), "application/x-ndjson")
+
+    def accept(self, *records: Any) -> None:
+        """Records that must all be taken."""
+        answer = self.post(*records)
+        assert answer.status_int == 200, answer.text
+        assert answer.json["rejected"] == []
+
+
+@pytest.fixture
+def make_switch(wsgi: Any, database: Database) -> Callable[..., Switch]:
+    """`make_switch(partner=None)`: a switch of one partner, or of all."""
+
+    def make(partner: Any = None, app: Any = None) -> Switch:
+        with database.as_operator("tests", "make a switch") as session:
+            key = create_node(session, f"node-{secrets.token_hex(6)}", partner.id if partner else None)
+        return Switch(webtest.TestApp(app or wsgi, extra_environ={"HTTP_HOST": "127.0.0.1"}), key)
+
+    return make
+
+
+@pytest.fixture
+def switch(make_switch: Callable[..., Switch]) -> Switch:
+    """A switch that serves every partner."""
+    return make_switch()
+
+
+@pytest.fixture
+def person(tenants: Tenants) -> Person:
+    """Somebody with call logs."""
+    return tenants.person(
+        tenants.organization(None, "calllogs"), "Juno Birdsong", extension="214", number="+12125550100"
+    )
+
+
+@pytest.fixture(name="leg")
+def leg_fixture() -> Callable[..., dict[str, Any]]:
+    """`leg(person, **fields)`: a record."""
+    return make_leg
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When the test run began, in UTC, without fractions of a second."""
+    return NOW
+
+
+def make_leg(person: Person, **fields: Any) -> dict[str, Any]:
+    """A record: an incoming call that `person` answered, unless `fields` say otherwise.
+
+    `at` is when it started, `ring` and `talk` are seconds.
+    """
+    at: datetime = fields.pop("at", NOW - timedelta(hours=1))
+    disposition = fields.pop("disposition", "answered")
+    ring, talk = fields.pop("ring", 5), fields.pop("talk", 60 if disposition == "answered" else 0)
+    answered = at + timedelta(seconds=ring) if disposition in ("answered", "voicemail") else None
+    assert person.organization is not None
+    assert person.subscriber is not None
+    me = {"subscriber": str(person.subscriber.id), "device": "Desk phone"}
+    other = {"number": "+12125550158", "name": "Wren Halloway"}
+    direction = fields.pop("direction", "incoming")
+    ends = {"from": me, "to": other} if direction == "outgoing" else {"from": other, "to": me}
+    return {
+        "id": str(uuid4()),
+        "organization": str(person.organization.org_id),
+        "direction": direction,
+        **ends,
+        "started_at": at.isoformat(),
+        "answered_at": answered.isoformat() if answered else None,
+        "ended_at": (at + timedelta(seconds=ring + talk)).isoformat(),
+        "disposition": disposition,
+        **fields,
+    }
