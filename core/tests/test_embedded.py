@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,6 +50,13 @@ def let_go(process: subprocess.Popen[str]) -> None:
 
 def first_process(server: EmbeddedPostgres) -> psutil.Process:
     return psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def kill_all(*processes: psutil.Process) -> None:
+    """Kill them; the postmaster's children may go by themselves while it falls."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def write_row(server: EmbeddedPostgres) -> None:
@@ -167,8 +175,7 @@ def test_kill_9_of_everything_leaves_what_was_committed(tmp_path: Path) -> None:
     server = EmbeddedPostgres(home)
     write_row(server)
     parent = first_process(server)
-    for process in (psutil.Process(holder.pid), parent, *parent.children(recursive=True)):
-        process.kill()
+    kill_all(psutil.Process(holder.pid), parent, *parent.children(recursive=True))
     holder.wait()
     with server:
         assert rows(server) == 1
@@ -189,8 +196,8 @@ def test_kill_9_of_the_first_process_is_mended_while_running(server: EmbeddedPos
 def test_a_pid_file_that_names_another_program_is_no_obstacle(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "postgres") as server:
         write_row(server)
-        for process in (first_process(server), *first_process(server).children(recursive=True)):
-            process.kill()
+        parent = first_process(server)
+        kill_all(parent, *parent.children(recursive=True))
         pid_file = server.data / "postmaster.pid"
         _, rest = pid_file.read_text().split("\n", 1)
         pid_file.write_text(f"{os.getpid()}\n{rest}")
