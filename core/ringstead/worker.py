@@ -1,5 +1,10 @@
 """The job worker's process: the jobs of core and plugins, events and mail, run until it is told to stop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
 from ringstead.api.contributions import JobSpec
 from ringstead.app import load_registry
 from ringstead.db.engine import Database, DatabaseUrls
@@ -11,6 +16,8 @@ from ringstead.mail.delivery import Postman
 from ringstead.mail.transport import open_transport
 from ringstead.plugins.registry import Registry
 from ringstead.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def all_jobs(settings: Settings, registry: Registry) -> dict[str, JobSpec]:
@@ -26,20 +33,31 @@ def all_jobs(settings: Settings, registry: Registry) -> dict[str, JobSpec]:
 
 def run_worker(settings: Settings, urls: DatabaseUrls, timing: Timing | None = None) -> None:
     """Run jobs until SIGTERM or SIGINT; running ones may end first. A lost database is waited for."""
-    _run(settings, urls, load_registry(settings), timing, wait=True)
+    registry = load_registry(settings)
+    with _database(settings, urls) as database:
+        jobs = all_jobs(settings, registry)
+        log.info("worker.started", jobs=len(jobs), at_once=settings.worker_concurrency)
+        JobRunner(jobs, database, settings.worker_concurrency, timing).run()
+        log.info("worker.stopped")
 
 
 def run_due_jobs(settings: Settings, urls: DatabaseUrls, registry: Registry | None = None) -> None:
-    """Run the jobs that are due now, and those that they queue, then return. For tests and scripts."""
-    _run(settings, urls, registry or load_registry(settings), None, wait=False)
+    """Run the jobs that are due now, and those that they queue, then return. For tests and scripts.
+
+    With the setting `plugin_strict`, what jobs raised is raised here, as an `ExceptionGroup`.
+    """
+    registry = registry or load_registry(settings)
+    with _database(settings, urls) as database:
+        runner = JobRunner(all_jobs(settings, registry), database, settings.worker_concurrency)
+        runner.run(wait=False)
+    if settings.plugin_strict and runner.faults:
+        raise ExceptionGroup("jobs failed", runner.faults)
 
 
-def _run(
-    settings: Settings, urls: DatabaseUrls, registry: Registry, timing: Timing | None, wait: bool
-) -> None:
-    concurrency = settings.worker_concurrency
-    database = Database(urls, pool_size=concurrency)
+@contextmanager
+def _database(settings: Settings, urls: DatabaseUrls) -> Iterator[Database]:
+    database = Database(urls, pool_size=settings.worker_concurrency)
     try:
-        JobRunner(all_jobs(settings, registry), database, concurrency, timing).run(wait)
+        yield database
     finally:
         database.dispose()

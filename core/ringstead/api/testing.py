@@ -6,6 +6,7 @@ nothing is rolled back and nothing is shared, so tests may run in any order and 
 * `database`: `Database` of a fresh, migrated database, one per test process.
 * `wsgi`: the application; `app_with(**settings)` builds another one with other settings.
 * `tenants`: makes partners, organizations, subscribers, accounts; switches features.
+* `run_jobs()`: delivers events, runs jobs and sends mail, as a worker would.
 * `portal(person)`, `console(person)`: a signed-in WebTest client; `visitor(partner)`: one that is not signed in.
 """
 
@@ -240,6 +241,20 @@ test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest would tak
 def wsgi(app_with: Callable[..., Any]) -> Any:
     """The application of this test process."""
     return app_with()
+
+
+@pytest.fixture
+def run_jobs(wsgi: Any, database_urls: DatabaseUrls) -> Callable[..., None]:
+    """`run_jobs(app=wsgi)`: does what a worker would do now; mail lands in `app.settings.var_dir / "mail"`.
+
+    What jobs and listeners raise is raised, as an `ExceptionGroup`.
+    """
+    from ringstead.worker import run_due_jobs
+
+    def run(app: Any = None) -> None:
+        run_due_jobs((app or wsgi).settings, database_urls)
+
+    return run
 
 
 @pytest.fixture

@@ -76,6 +76,8 @@ class JobRunner:
         self._attempt: asyncio.Task[None] | None = None
         self._stopping = False
         self.running: set[int] = set()
+        self.faults: list[Exception] = []
+        """What jobs raised, the latest hundred."""
 
     def run(self, wait: bool = True) -> None:
         """Run jobs until SIGTERM or SIGINT; without `wait`, only those that are due now (then errors are raised)."""
@@ -168,6 +170,8 @@ class JobRunner:
                 return await call_next()
         except Exception as error:
             why = explain(error)
+            self.faults[:-99] = []
+            self.faults.append(error)
             log.warning(
                 "job.failed",
                 job=context.job.task_name,
