@@ -25,7 +25,7 @@ from ringstead.settings import Settings
 from ringstead.tenancy.models import Account, Host, Membership, Partner
 from ringstead.theming.brand import Brand, BrandCache
 from ringstead.web.folders import plugin_folders
-from ringstead.web.formats import Formats
+from ringstead.web.formats import Formats, number_tag
 from ringstead.web.i18n import CORE_LOCALE, Translations, choose_locale, text_direction
 from ringstead.web.renderer import CORE_TEMPLATES, Templates
 
@@ -81,6 +81,7 @@ class Composer:
             "dir": text_direction(locale),
             "fmt": Formats(locale, around.time_zone, self._translations.translate),
             "locale": locale,
+            "num": number_tag,
             "mail": self._templates.get("core/mail/layout.pt", partner.slug),
             "origin": self._settings.origin(host),
             "partner": partner.slug,
