@@ -12,6 +12,7 @@ import errno
 import importlib
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -52,6 +53,10 @@ def build_app(factory_path: str = APP_FACTORY) -> WsgiApp:
     """Make the application in this process from the settings in its environment."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
+        # A forked worker has its parent's handlers, which would swallow an end that comes while the application is
+        # being made; the server sets its own afterwards.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
         die_with_parent(parent.pid)
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _WAIT_SECONDS: Final = 60
 _ROLE_NAMES: Final = {
     "subscriber": "Subscriber",
-    "org_admin": "Organization administrator",
-    "partner_admin": "Partner administrator",
+    "org_admin": "Organization admin",
+    "partner_admin": "Partner admin",
     "partner_support": "Partner support",
 }
 
@@ -52,28 +52,28 @@ def demo() -> None:
 
 def show_sign_ins(file: Path) -> None:
     """Print addresses and sign-ins from var/demo.json: a table per address, a line per role and organization."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     told = json.loads(file.read_text(encoding="utf-8"))
-    tables: dict[str, Table] = {}
-    for account in _one_of_each(told["accounts"]):
-        staff = account["role"].startswith("partner_")
-        address = told["consoles" if staff else "portals"][account["partner"]]
-        if address not in tables:
-            tables[address] = Table(
-                "Who", "E-mail", "Password", title=address, title_justify="left", min_width=76
-            )
-        role, place = _ROLE_NAMES.get(account["role"], account["role"]), account["organization"]
-        tables[address].add_row(f"{role}, {place}" if place else role, account["login"], account["password"])
     # Without a terminal (a log, a pipe) nothing needs to fit a screen.
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
-    for address in sorted(tables):
-        console.print()
-        console.print(tables[address])
-    console.print(
-        f"\nAll {len(told['accounts'])} sign-ins and the switch's key are in {file}.", soft_wrap=True
-    )
+    for addresses, is_staff in ((told["portals"], False), (told["consoles"], True)):
+        for partner, address in sorted(addresses.items()):
+            table = Table("Who", title=address, title_justify="left", box=SIMPLE, pad_edge=False)
+            table.add_column("E-mail", no_wrap=True)
+            table.add_column("Password", no_wrap=True)
+            for account in _one_of_each(told["accounts"]):
+                if account["partner"] == partner and account["role"].startswith("partner_") == is_staff:
+                    table.add_row(_who(account), account["login"], account["password"])
+            console.print(table)
+    console.print(f"All {len(told['accounts'])} sign-ins and the switch's key are in {file}.", soft_wrap=True)
+
+
+def _who(account: dict[str, Any]) -> str:
+    role = _ROLE_NAMES.get(account["role"], account["role"])
+    return f"{role}, {account['organization']}" if account["organization"] else role
 
 
 def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
