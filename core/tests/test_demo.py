@@ -134,14 +134,20 @@ def test_a_record_names_both_ends(legs: list[Leg], way: str) -> None:
     own, other = ("from", "to") if way == "outgoing" else ("to", "from")
     assert record[own]["extension"] == leg.person.extension
     assert record[other]["extension" if way == "internal" else "number"] == leg.other.number
+    assert (record["device"], record["dialled"]) == (leg.phone, leg.dialled)
     assert record["domain"] == "office.test"
     assert datetime.fromisoformat(record["answered_at"]) == leg.answered
     assert (record["disposition"], record["hangup_cause"]) == ("answered", 16)
 
 
+def test_a_group_is_told_as_what_was_dialled(legs: list[Leg]) -> None:
+    rung = [leg for leg in legs if leg.end == "elsewhere" and leg.dialled == "+12125550100"]
+    assert len({leg.person for leg in rung}) > 2
+
+
 def test_a_withheld_number_is_told_as_such(legs: list[Leg]) -> None:
     leg = next(leg for leg in legs if not leg.other.number)
-    assert to_record(leg, "office.test")["from"] == {"number": "anonymous", "name": None}
+    assert to_record(leg, "office.test")["from"] == {"number": None, "name": None}
 
 
 def test_batches_keep_to_lines_and_bytes() -> None:

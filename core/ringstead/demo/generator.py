@@ -23,6 +23,8 @@ Way = Literal["incoming", "outgoing", "internal"]
 _OFFICE: Final = (0, 0, 0, 0, 0, 0, 1, 3, 12, 20, 22, 19, 11, 15, 20, 19, 14, 8, 3, 2, 1, 1, 0, 0)
 _BAKERY: Final = (0, 0, 0, 0, 4, 10, 16, 20, 19, 16, 13, 11, 10, 8, 8, 7, 6, 4, 2, 1, 0, 0, 0, 0)
 
+_VOICEMAIL_AFTER: Final = 20  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -69,8 +71,8 @@ class Leg:
     """One connection, seen from the person whose phone it is. `other` is who is at the far end.
 
     An internal leg is the called colleague's, and `other` is the caller with the extension. A withheld number is
-    empty. `dialled` is what was called: an extension or a number. `answered` is None unless
-    somebody, or the voicemail, did. Times are UTC.
+    empty. `dialled` is what was called: an extension or a number. `phone` is empty for the voicemail. `answered` is
+    None unless somebody, or the voicemail, did. Times are UTC.
     """
 
     key: str
@@ -111,7 +113,7 @@ class Day:
         self._people = list(office.people)
         self._shares = [min(steady.paretovariate(1.8), 4.0) for _ in self._people]
         self._phones = {
-            person.extension: ("desk",) if steady.random() < 0.45 else ("desk", "mobile")
+            person.extension: ("Desk phone",) if steady.random() < 0.45 else ("Desk phone", "Mobile")
             for person in self._people
         }
         self._front = steady.sample(self._people, min(4, len(self._people)))
@@ -141,23 +143,22 @@ class Day:
 
     def _from_outside(self, at: datetime) -> None:
         """Somebody outside calls a person's own number, or withholds theirs."""
-        called = self._someone()
-        self._ring(at, called, self._caller(), called.number or called.extension)
+        self._ring(at, self._someone(), self._caller(), "incoming")
 
     def _to_outside(self, at: datetime) -> None:
         """A person calls somebody outside."""
         person, other = self._someone(), self._known_number()
         ring = self._random.randint(3, 30)
         end: End = self._random.choices(("answered", "no_answer", "busy", "failed"), (78, 14, 6, 2))[0]
-        talk = self._talk() if end == "answered" else 0
         ring = {"busy": 1, "failed": 0}.get(end, ring)
+        talk = self._talk() if end == "answered" else 0
         phone = self._random.choice(self._phones[person.extension])
-        self._add(at, person, other, other.number, end, ring, talk, phone=phone, way="outgoing")
+        self._add(at, person, other, end, ring, talk, phone=phone, way="outgoing")
 
     def _inside(self, at: datetime) -> None:
         """A person calls a colleague, who may have several phones."""
         person, colleague = self._two()
-        self._ring(at, colleague, Caller(person.extension, person.name), colleague.extension, "internal")
+        self._ring(at, colleague, Caller(person.extension, person.name), "internal")
 
     def _main_number(self, at: datetime) -> None:
         """The main number rings a group: one of them answers, or nobody and the voicemail does."""
@@ -167,64 +168,56 @@ class Day:
         answers = self._random.choice(self._front) if self._random.random() < 0.84 else None
         for person in self._front:
             if person is answers:
-                self._add(at, person, caller, dialled, "answered", ring, self._talk())
+                self._add(at, person, caller, "answered", ring, self._talk(), dialled=dialled)
             else:
-                self._add(at, person, caller, dialled, "elsewhere" if answers else "no_answer", ring, 0)
+                self._add(at, person, caller, "elsewhere" if answers else "no_answer", ring, dialled=dialled)
         if answers is None:
-            after = at + timedelta(seconds=ring)
-            self._add(after, main, caller, dialled, "voicemail", 0, self._message(), phone="voicemail")
+            self._record(at + timedelta(seconds=ring), main, caller, "incoming")
 
     def _transferred(self, at: datetime) -> None:
         """Somebody answers and hands the call over to a colleague."""
         first, second = self._two()
-        caller, ring = self._caller(), self._random.randint(3, 15)
-        talk = self._random.randint(15, 90)
-        self._add(at, first, caller, first.number or first.extension, "answered", ring, talk)
+        caller, ring, talk = self._caller(), self._random.randint(3, 15), self._random.randint(15, 90)
+        self._add(at, first, caller, "answered", ring, talk)
         after = at + timedelta(seconds=ring + talk)
-        self._add(
-            after, second, caller, second.extension, "answered", self._random.randint(2, 9), self._talk()
-        )
+        self._add(after, second, caller, "answered", self._random.randint(2, 9), self._talk())
 
-    def _ring(
-        self, at: datetime, person: Person, caller: Caller, dialled: str, way: Way = "incoming"
-    ) -> None:
+    def _ring(self, at: datetime, person: Person, caller: Caller, way: Way) -> None:
         """A person's phones ring: answered on one of them, missed, busy, or taken by the voicemail."""
         phones = self._phones[person.extension]
         ring = self._random.randint(3, 25)
         how = self._random.choices(("answered", "missed", "voicemail", "busy"), (70, 14, 12, 4))[0]
         if how == "busy":
-            self._add(at, person, caller, dialled, "busy", 1, 0, phone=phones[0], way=way)
-            return
-        if how == "answered":
-            taken = self._random.choice(phones)
+            self._add(at, person, caller, "busy", 1, way=way)
+        elif how == "answered":
+            taken, talk = self._random.choice(phones), self._talk()
             for phone in phones:
                 if phone == taken:
-                    self._add(
-                        at, person, caller, dialled, "answered", ring, self._talk(), phone=phone, way=way
-                    )
+                    self._add(at, person, caller, "answered", ring, talk, phone=phone, way=way)
                 else:
-                    self._add(at, person, caller, dialled, "elsewhere", ring, 0, phone=phone, way=way)
-            return
-        ring = 20 if how == "voicemail" else ring
-        for phone in phones:
-            self._add(at, person, caller, dialled, "no_answer", ring, 0, phone=phone, way=way)
-        if how == "voicemail":
-            after = at + timedelta(seconds=ring)
-            self._add(
-                after, person, caller, dialled, "voicemail", 0, self._message(), phone="voicemail", way=way
-            )
+                    self._add(at, person, caller, "elsewhere", ring, phone=phone, way=way)
+        else:
+            ring = _VOICEMAIL_AFTER if how == "voicemail" else ring
+            for phone in phones:
+                self._add(at, person, caller, "no_answer", ring, phone=phone, way=way)
+            if how == "voicemail":
+                self._record(at + timedelta(seconds=ring), person, caller, way)
+
+    def _record(self, at: datetime, person: Person, caller: Caller, way: Way) -> None:
+        """The voicemail takes a message."""
+        self._add(at, person, caller, "voicemail", 0, self._random.randint(3, 75), phone="", way=way)
 
     def _add(
         self,
         at: datetime,
         person: Person,
         other: Caller,
-        dialled: str,
         end: End,
         ring: int,
-        talk: int,
+        talk: int = 0,
         *,
-        phone: str = "desk",
+        dialled: str = "",
+        phone: str = "Desk phone",
         way: Way = "incoming",
     ) -> None:
         answered = at + timedelta(seconds=ring) if end in ("answered", "voicemail") else None
@@ -235,7 +228,7 @@ class Day:
                 way=way,
                 person=person,
                 other=other,
-                dialled=dialled,
+                dialled=dialled or _own_number(person, other, way),
                 phone=phone,
                 started=at,
                 answered=answered,
@@ -262,5 +255,9 @@ class Day:
         """Seconds of a conversation: most are short, a few very long."""
         return min(5400, max(4, round(self._random.lognormvariate(4.7, 1.0))))
 
-    def _message(self) -> int:
-        return self._random.randint(3, 75)
+
+def _own_number(person: Person, other: Caller, way: Way) -> str:
+    """What is dialled to reach the one who is called, without a detour."""
+    if way == "outgoing":
+        return other.number
+    return person.extension if way == "internal" else person.number or person.extension

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -96,11 +97,12 @@ _ABROAD: Final = ("416", "604", "876", "242")
 WITHHELD: Final = Caller("")
 
 
-def callers(organization: str) -> list[Caller]:
+@lru_cache
+def callers(organization: str) -> tuple[Caller, ...]:
     """The people outside who talk with an organization, most frequent first: regulars, others, some abroad."""
     random = Random(f"callers of {organization}")
     known = list(REGULARS.get(organization, ()))
     for area in (*_AREAS * 6, *_ABROAD * 2):
         name = f"{random.choice(_FIRST)} {random.choice(_LAST)}" if random.random() < 0.6 else None
         known.append(Caller(f"+1{area}5550{random.randrange(100, 200)}", name))
-    return list({caller.number: caller for caller in reversed(known)}.values())[::-1]
+    return tuple({caller.number: caller for caller in reversed(known)}.values())[::-1]

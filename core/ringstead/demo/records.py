@@ -22,7 +22,6 @@ _ENDS: Final[dict[End, tuple[str, int]]] = {
     "elsewhere": ("answered_elsewhere", 26),
     "voicemail": ("voicemail", 16),
 }
-_PHONES: Final = {"desk": "Desk phone", "mobile": "Mobile"}
 _BATCH_LINES: Final = 2500
 _BATCH_BYTES: Final = 1024 * 1024
 
@@ -78,11 +77,11 @@ class CallSender:
 def to_record(leg: Leg, domain: str) -> dict[str, Any]:
     """A leg as a call detail record; `docs/switch.md` describes its fields."""
     disposition, cause = _ENDS[leg.end]
-    own = {"extension": leg.person.extension, "name": leg.person.name}
+    own = {"extension": leg.person.extension}
     if leg.way == "internal":
-        other: dict[str, Any] = {"extension": leg.other.number, "name": leg.other.name}
+        other: dict[str, Any] = {"extension": leg.other.number}
     else:
-        other = {"number": leg.other.number or "anonymous", "name": leg.other.name}
+        other = {"number": leg.other.number or None, "name": leg.other.name}
     is_outgoing = leg.way == "outgoing"
     return {
         "id": leg.key,
@@ -92,7 +91,7 @@ def to_record(leg: Leg, domain: str) -> dict[str, Any]:
         "from": own if is_outgoing else other,
         "to": other if is_outgoing else own,
         "dialled": leg.dialled,
-        "device": _PHONES.get(leg.phone),
+        "device": leg.phone or None,
         "started_at": leg.started.isoformat(),
         "answered_at": leg.answered.isoformat() if leg.answered else None,
         "ended_at": leg.ended.isoformat(),
