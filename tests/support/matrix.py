@@ -83,7 +83,11 @@ CORE = {
     **both("sign_out", "/sign-out", 303, visitor=303),
 }
 
-CALLLOGS: dict[str, Expected] = {}
+CALLLOGS = {
+    "calllogs.list": portal("/calls", 200),
+    "calllogs.call": portal("/calls/{call}", 200, foreign=404),
+    "calllogs.download": portal("/calls.csv", 200),
+}
 
 MATRIX: dict[str, Expected] = CORE | CALLLOGS
 

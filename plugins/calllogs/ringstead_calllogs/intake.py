@@ -128,7 +128,7 @@ def _ends(record: Record) -> Iterable[tuple[str, Party]]:
 
 def _people(session: TenantSession, records: Sequence[Record]) -> People:
     parties = [party for record in records for party in (record.caller, record.called)]
-    numbers = [party.number for party in parties] + [r.requested.number for r in records if r.requested]
+    numbers = [party.number for party in parties] + [record.dialled for record in records]
     extensions = {party.extension for party in parties if party.extension is not None}
     extensions |= {bare for number in numbers if number and (bare := bare_number(number)) and len(bare) <= 32}
     found = find_subscribers(session, {p.subscriber for p in parties if p.subscriber is not None}, extensions)
@@ -136,7 +136,6 @@ def _people(session: TenantSession, records: Sequence[Record]) -> People:
 
 
 def _leg(org_id: UUID, node: SwitchNode, record: Record, people: People, region: str) -> dict[str, Any]:
-    requested = record.requested
     return {
         "org_id": org_id,
         "id": new_id(),
@@ -150,10 +149,8 @@ def _leg(org_id: UUID, node: SwitchNode, record: Record, people: People, region:
         "hangup_cause": record.hangup_cause,
         **_end("from", record.caller, people, region),
         **_end("to", record.called, people, region),
-        "requested_number": stored_number(requested.number, region, people.by_extension)
-        if requested
-        else None,
-        "requested_name": (requested.name or None) if requested else None,
+        "dialled": stored_number(record.dialled, region, people.by_extension),
+        "device": (record.device or "").strip() or None,
         "node_id": node.id,
     }
 
@@ -166,7 +163,6 @@ def _end(side: str, party: Party, people: People, region: str) -> dict[str, Any]
         f"{side}_subscriber_id": owner.id if owner else None,
         f"{side}_number": number or (owner.extension if owner else None),
         f"{side}_name": (party.name or "").strip() or (named.name if named else None),
-        f"{side}_device": (party.device or "").strip() or None,
     }
 
 

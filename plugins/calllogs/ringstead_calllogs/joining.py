@@ -24,13 +24,11 @@ class LegFacts(NamedTuple):
     from_subscriber_id: UUID | None
     from_number: str | None
     from_name: str | None
-    from_device: str | None
     to_subscriber_id: UUID | None
     to_number: str | None
     to_name: str | None
-    to_device: str | None
-    requested_number: str | None
-    requested_name: str | None
+    dialled: str | None
+    device: str | None
 
 
 def conversation_id(org_id: UUID, subscriber_id: UUID, linked_id: str) -> UUID:
@@ -68,7 +66,7 @@ def _conversation(org_id: UUID, person: UUID, legs: Sequence[LegFacts]) -> dict[
         "kind": _kind(dialled, disposition),
         "direction": "outgoing" if dialled else "incoming",
         "disposition": disposition,
-        **_other_party(first, dialled),
+        **(_dialled_party(side, first) if dialled else _calling_party(first)),
         "answered_at": answered_at,
         "ended_at": max(leg.ended_at for leg in mine),
         "ring_seconds": _seconds(mine[0].started_at, answered_at or max(leg.ended_at for leg in side)),
@@ -113,22 +111,29 @@ def _kind(dialled: bool, disposition: str) -> str:
     return "missed" if disposition in UNANSWERED - {"answered_elsewhere"} | {"voicemail"} else "received"
 
 
-def _other_party(leg: LegFacts, dialled: bool) -> dict[str, Any]:
-    name: str | None
-    if not dialled:
-        number, name, subscriber = leg.from_number, leg.from_name, leg.from_subscriber_id
-    elif leg.requested_number or leg.requested_name:
-        number, name, subscriber = leg.requested_number, leg.requested_name, None
+def _calling_party(leg: LegFacts) -> dict[str, Any]:
+    """Who called, and what they dialled to do so."""
+    return _party(leg.from_number, leg.from_name, leg.from_subscriber_id) | {"dialled": leg.dialled}
+
+
+def _dialled_party(side: Sequence[LegFacts], first: LegFacts) -> dict[str, Any]:
+    """Whom somebody called: who has the number they dialled, else that number if it rang several (a group)."""
+    dialled = side[0].dialled
+    reached = next((leg for leg in side if dialled is not None and leg.to_number == dialled), None)
+    if reached is None and dialled is not None and len({leg.to_number for leg in side}) > 1:
+        party = _party(dialled, None, None)
     else:
-        number, name, subscriber = leg.to_number, leg.to_name, leg.to_subscriber_id
-    requested = (None, None) if dialled else (leg.requested_number, leg.requested_name)
+        leg = reached or first
+        party = _party(leg.to_number, leg.to_name, leg.to_subscriber_id)
+    return party | {"dialled": None}
+
+
+def _party(number: str | None, name: str | None, subscriber_id: UUID | None) -> dict[str, Any]:
     return {
         "number": number,
         "name": name or None,
         "name_folded": folded(name or ""),
-        "other_subscriber_id": subscriber,
-        "requested_number": requested[0],
-        "requested_name": requested[1],
+        "other_subscriber_id": subscriber_id,
     }
 
 
@@ -140,7 +145,8 @@ def folded(text: str) -> str:
 
 
 def _devices(legs: Sequence[LegFacts], dialled: bool) -> list[str]:
-    devices = (leg.from_device if dialled else leg.to_device for leg in legs)
+    """The person's own phones: a leg names the caller's only when the call goes out."""
+    devices = (leg.device for leg in legs if (leg.direction == "outgoing") == dialled)
     return list(dict.fromkeys(device for device in devices if device))
 
 

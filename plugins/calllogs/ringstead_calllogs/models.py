@@ -31,7 +31,10 @@ class LegKey(OrgScoped, Base):
 
 
 class Leg(OrgScoped, Base):
-    """One leg. `direction` is the call's: incoming, outgoing or internal. `hangup_cause` is the switch's own number."""
+    """One leg. `direction` is the call's: incoming, outgoing or internal. `hangup_cause` is the switch's own number.
+
+    `device` is the phone that called when `direction` is outgoing, else the phone that was called.
+    """
 
     __tablename__ = "calllogs_leg"
 
@@ -47,13 +50,11 @@ class Leg(OrgScoped, Base):
     from_subscriber_id: Mapped[UUID | None]
     from_number: Mapped[str | None]
     from_name: Mapped[str | None]
-    from_device: Mapped[str | None]
     to_subscriber_id: Mapped[UUID | None]
     to_number: Mapped[str | None]
     to_name: Mapped[str | None]
-    to_device: Mapped[str | None]
-    requested_number: Mapped[str | None]
-    requested_name: Mapped[str | None]
+    dialled: Mapped[str | None]
+    device: Mapped[str | None]
     node_id: Mapped[UUID]
     received_at: Mapped[CreatedAt]
 
@@ -62,7 +63,8 @@ class Conversation(OrgScoped, Base):
     """A call as one person sees it. `id` comes from person and call, so it stays the same however often it is computed.
 
     `kind` is the list that it stands in (missed, received, dialled), `direction` the person's side of it (incoming,
-    outgoing), `disposition` how it ended for this person. `number`, `name`, `other_subscriber_id` are the other party.
+    outgoing), `disposition` how it ended for this person. `number`, `name`, `other_subscriber_id` are the other party,
+    `dialled` is what the caller dialled to reach this person, if that is known.
     """
 
     __tablename__ = "calllogs_conversation"
@@ -79,8 +81,7 @@ class Conversation(OrgScoped, Base):
     name: Mapped[str | None]
     name_folded: Mapped[str]
     other_subscriber_id: Mapped[UUID | None]
-    requested_number: Mapped[str | None]
-    requested_name: Mapped[str | None]
+    dialled: Mapped[str | None]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime]
     ring_seconds: Mapped[int]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from ringstead.api import translations
-from ringstead.api.formatting import Formats, number_tag
+from ringstead.api.formatting import Formats, format_number_e164, number_tag
 
 _ = translations("ringstead_calllogs")
 
@@ -21,23 +21,31 @@ RECEIVED: Final = {
     "answered_elsewhere": _("Answered elsewhere"),
     "forwarded": _("Forwarded"),
     "blocked": _("Blocked"),
-    "busy": _("Busy"),
-    "failed": _("Not reachable"),
-    "cancelled": _("Caller hung up"),
 }
 DIALLED: Final = {
     "answered": _("Dialled"),
     "missed": _("No answer"),
     "voicemail": _("Reached voicemail"),
-    "answered_elsewhere": _("Answered elsewhere"),
     "forwarded": _("Forwarded"),
     "blocked": _("Not allowed"),
     "busy": _("Busy"),
     "failed": _("Not connected"),
     "cancelled": _("Cancelled"),
 }
+LEG: Final = {
+    "answered": _("Answered"),
+    "missed": _("Not answered"),
+    "voicemail": _("Voicemail answered"),
+    "answered_elsewhere": _("Answered on another phone"),
+    "forwarded": _("Forwarded"),
+    "blocked": _("Blocked"),
+    "busy": _("Busy"),
+    "failed": _("Not reachable"),
+    "cancelled": _("Caller hung up"),
+}
 WITHHELD: Final = _("Number withheld")
 NO_NUMBER: Final = _("No number")
+CALL: Final = _("Call ${name}")
 _ICONS: Final = {
     "missed": "phone-missed",
     "voicemail": "voicemail",
@@ -73,6 +81,7 @@ class CallRow:
 
     id: str
     who: Any
+    fixed: str | None
     number: Markup | None
     label: str
     icon: str
@@ -82,13 +91,15 @@ class CallRow:
     time: str
     moment: str
     dial: str | None
+    dial_label: str
 
 
 @dataclass(frozen=True, slots=True)
 class DayGroup:
-    """The calls of one day of the reader's zone."""
+    """The calls of one day of the reader's zone. `date` is ISO 8601; `id` is unlike that of the page before."""
 
-    key: str
+    id: str
+    date: str
     title: Any
     rows: list[CallRow]
 
@@ -101,6 +112,10 @@ class Words:
     def __init__(self, fmt: Formats) -> None:
         self._known: dict[Any, str] = {}
         self._text = fmt.text
+
+    def call(self, who: str) -> str:
+        """What the button that calls somebody says."""
+        return self(CALL).replace("${name}", who)
 
     def __call__(self, message: Any) -> str:
         text = self._known.get(message)
@@ -118,6 +133,7 @@ def call_row(row: Any, fmt: Formats, words: Words) -> CallRow:
     return CallRow(
         id=str(row.id),
         who=who,
+        fixed="no" if name else None,
         number=tag if name else None,
         label=words(label(outgoing, row.disposition)),
         icon=icon_name(outgoing, row.disposition),
@@ -127,6 +143,7 @@ def call_row(row: Any, fmt: Formats, words: Words) -> CallRow:
         time=fmt.time(row.started_at),
         moment=fmt.iso(row.started_at),
         dial=dial_url(number),
+        dial_label=words.call(name or format_number_e164(number)) if number else "",
     )
 
 
@@ -140,7 +157,7 @@ def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None)
             title = fmt.day(day)
             if not groups and day == continues:
                 title = fmt.text(_("${day}, continued", mapping={"day": title}))
-            groups.append(DayGroup(day.isoformat(), title, []))
+            groups.append(DayGroup(f"{row.id.hex[:8]}-{day}", day.isoformat(), title, []))
             today = day
         groups[-1].rows.append(call_row(row, fmt, words))
     return groups
@@ -156,6 +173,7 @@ def present_recent(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             {
                 "id": row["id"],
                 "who": party(row["name"], row["number"], outgoing),
+                "fixed": "no" if row["name"] else None,
                 "number": row["number"] if not row["name"] else None,
                 "label": label(outgoing, row["disposition"]),
                 "icon": icon_name(outgoing, row["disposition"]),

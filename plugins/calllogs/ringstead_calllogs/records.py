@@ -40,14 +40,6 @@ class Party(Struct, frozen=True, forbid_unknown_fields=True):
     name: Text | None = None
     subscriber: UUID | None = None
     extension: Extension | None = None
-    device: Number | None = None
-
-
-class Requested(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom the caller dialled, where that is not who was rung: a group, the main number, somebody who forwards."""
-
-    number: Number | None = None
-    name: Text | None = None
 
 
 class Record(
@@ -62,7 +54,8 @@ class Record(
     direction: Direction
     caller: Party
     called: Party
-    requested: Requested | None = None
+    dialled: Number | None = None
+    device: Number | None = None
     started_at: Time
     answered_at: Time | None = None
     ended_at: Time
@@ -94,7 +87,6 @@ _PARTY: Final = {
     "name": "Send up to 128 characters, or null.",
     "subscriber": "Send the UUID of a subscriber of the organization, or the extension instead.",
     "extension": "Send the extension of a subscriber of the organization; any other number belongs into `number`.",
-    "device": "Send the phone's name in up to 64 characters, or null.",
 }
 MENDS: Final = {
     "id": "Send a text of 1 to 128 characters that stays the same whenever this leg is sent.",
@@ -102,17 +94,16 @@ MENDS: Final = {
     "organization": "Send the UUID of an organization that this switch serves, or its SIP domain as `domain`.",
     "domain": "Send a SIP domain of an organization that this switch serves, or its UUID as `organization`.",
     "direction": "Send incoming, outgoing or internal.",
-    "from": "Send an object with number, name, subscriber, extension, device; all of them may be left out.",
-    "to": "Send an object with number, name, subscriber, extension, device; all of them may be left out.",
-    "requested": "Send an object with number and name, or leave it out.",
+    "from": "Send an object with number, name, subscriber, extension; all of them may be left out.",
+    "to": "Send an object with number, name, subscriber, extension; all of them may be left out.",
+    "dialled": "Send up to 64 characters: what the caller dialled, as dialled or E.164; or null.",
+    "device": "Send the phone's name in up to 64 characters, or null.",
     "started_at": "Send RFC 3339 with an offset, such as 2026-11-23T09:31:00Z, not more than ten years ago.",
     "answered_at": "Send RFC 3339 with an offset, between started_at and ended_at; null when nobody answered.",
     "ended_at": "Send RFC 3339 with an offset, not before started_at.",
     "disposition": f"Send one of {', '.join(Disposition.__args__)}.",  # type: ignore[attr-defined]
     "hangup_cause": "Send the Q.850 cause, or the switch's own number from 0 to 999, or null.",
     **{f"{end}.{field}": mend for end in ("from", "to") for field, mend in _PARTY.items()},
-    "requested.number": _PARTY["number"],
-    "requested.name": _PARTY["name"],
 }
 _JSON_MEND: Final = "Send one JSON object, in UTF-8, on a line of its own."
 _PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -184,13 +175,11 @@ def _wrong_text(record: Record) -> tuple[str, str] | None:
         ("id", record.id),
         ("linked_id", record.linked_id),
         ("domain", record.domain),
+        ("dialled", record.dialled),
+        ("device", record.device),
     ]
     for end, party in (("from", record.caller), ("to", record.called)):
-        texts += [
-            (f"{end}.{name}", getattr(party, name)) for name in ("number", "name", "extension", "device")
-        ]
-    if record.requested is not None:
-        texts += [("requested.number", record.requested.number), ("requested.name", record.requested.name)]
+        texts += [(f"{end}.{name}", getattr(party, name)) for name in ("number", "name", "extension")]
     for field, text in texts:
         if text and _CONTROL.search(text):
             return field, "It holds control characters."

@@ -13,7 +13,7 @@ from ringstead_calllogs.downloads import file_name, stream_csv
 from ringstead_calllogs.filters import FilterForm, read_filter
 from ringstead_calllogs.listing import Listing, find_conversation, legs_of
 from ringstead_calllogs.permissions import EXPORT
-from ringstead_calllogs.presenting import day_groups, dial_url, icon_name, label, party
+from ringstead_calllogs.presenting import LEG, day_groups, dial_url, icon_name, label, party
 
 _ = translations("ringstead_calllogs")
 LIST = "/calls"
@@ -83,13 +83,9 @@ def _leg(leg: Any, person: UUID) -> dict[str, Any]:
     talked = leg.disposition == "answered"
     return {
         "started_at": leg.started_at,
-        "device": leg.from_device if outgoing else leg.to_device,
-        "who": party(
-            leg.to_name if outgoing else leg.from_name,
-            leg.to_number if outgoing else leg.from_number,
-            outgoing,
-        ),
-        "label": label(outgoing, leg.disposition),
+        "device": leg.device if (leg.direction == "outgoing") == outgoing else None,
+        "other": (leg.to_name or leg.to_number) if outgoing else (leg.from_name or leg.from_number),
+        "label": LEG[leg.disposition],
         "ring_seconds": int((until - leg.started_at).total_seconds()),
         "talk_seconds": int((leg.ended_at - until).total_seconds()) if talked else None,
         "hangup_cause": leg.hangup_cause,

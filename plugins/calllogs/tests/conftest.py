@@ -91,7 +91,7 @@ def make_leg(person: Person, **fields: Any) -> dict[str, Any]:
     answered = at + timedelta(seconds=ring) if disposition in ("answered", "voicemail") else None
     assert person.organization is not None
     assert person.subscriber is not None
-    me = {"subscriber": str(person.subscriber.id), "device": "Desk phone"}
+    me = {"subscriber": str(person.subscriber.id)}
     other = {"number": "+12125550158", "name": "Wren Halloway"}
     direction = fields.pop("direction", "incoming")
     ends = {"from": me, "to": other} if direction == "outgoing" else {"from": other, "to": me}
@@ -100,6 +100,7 @@ def make_leg(person: Person, **fields: Any) -> dict[str, Any]:
         "organization": str(person.organization.org_id),
         "direction": direction,
         **ends,
+        "device": "Desk phone",
         "started_at": at.isoformat(),
         "answered_at": answered.isoformat() if answered else None,
         "ended_at": (at + timedelta(seconds=ring + talk)).isoformat(),

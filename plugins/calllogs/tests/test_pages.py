@@ -18,7 +18,7 @@ def test_smoke(person: Person, switch: Any, portal: Portal, leg: Any, now: Any) 
     client = portal(person)
     page = client.get("/calls")
     print(page.html.find("main").prettify())
-    link = page.html.select("summary + div a")[0]["href"]
+    link = page.html.select(".calls a.t1")[0]["href"]
     print(client.get(link).html.find("main").prettify())
     print(client.get(link, headers={"HX-Request": "true"}).text)
     print(client.get("/calls.csv").text, client.get("/calls.csv").headers)

@@ -37,7 +37,6 @@ def _legs() -> None:
             sa.Column(f"{end}_subscriber_id", sa.Uuid()),
             sa.Column(f"{end}_number", sa.Text()),
             sa.Column(f"{end}_name", sa.Text()),
-            sa.Column(f"{end}_device", sa.Text()),
         )
     ]
     create_tenant_table(
@@ -52,8 +51,8 @@ def _legs() -> None:
         _at("ended_at"),
         sa.Column("hangup_cause", sa.SmallInteger()),
         *ends,
-        sa.Column("requested_number", sa.Text()),
-        sa.Column("requested_name", sa.Text()),
+        sa.Column("dialled", sa.Text()),
+        sa.Column("device", sa.Text()),
         sa.Column("node_id", sa.Uuid(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
         key=("started_at", "id"),
@@ -77,8 +76,7 @@ def _conversations() -> None:
         sa.Column("name", sa.Text()),
         sa.Column("name_folded", sa.Text(), nullable=False),
         sa.Column("other_subscriber_id", sa.Uuid()),
-        sa.Column("requested_number", sa.Text()),
-        sa.Column("requested_name", sa.Text()),
+        sa.Column("dialled", sa.Text()),
         _at("answered_at", nullable=True),
         _at("ended_at"),
         sa.Column("ring_seconds", sa.Integer(), nullable=False),
