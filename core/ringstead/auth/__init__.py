@@ -1,6 +1,6 @@
 """Signing in: passwords, sessions, permissions, forgery protection, throttling, security headers."""
 
-from typing import cast
+from typing import Final, cast
 
 from limits.errors import ConfigurationError
 from limits.storage import Storage, storage_from_string
@@ -16,6 +16,9 @@ from ringstead.auth.throttle import Throttle
 from ringstead.db.engine import Database
 from ringstead.settings import Settings, SettingsError
 
+# Seconds. A Redis that hangs must not hang every sign-in: PostgreSQL takes over.
+_PATIENCE: Final = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+
 
 def make_throttle(settings: Settings, database: Database) -> Throttle:
     """The counters of this deployment. With Redis, PostgreSQL takes over while Redis does not answer."""
@@ -23,7 +26,7 @@ def make_throttle(settings: Settings, database: Database) -> Throttle:
     if settings.rate_limit_url == "postgresql":
         return Throttle(in_database)
     try:
-        in_redis = cast(Storage, storage_from_string(settings.rate_limit_url))
+        in_redis = cast(Storage, storage_from_string(settings.rate_limit_url, **_PATIENCE))
     except ConfigurationError as error:
         raise SettingsError(
             f"rate_limit_url: Redis cannot be used here ({error}). Install the extra `ringstead[redis]`, or set "
