@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from ringstead.cli.shared import actor, load_plugin_registry, open_database
+from ringstead.cli.shared import actor, load_plugin_registry, open_database, screen
 from ringstead.settings import load_settings
 
 if TYPE_CHECKING:
@@ -35,16 +35,19 @@ def plugins() -> None:
 @plugins.command(name="list")
 def list_() -> None:
     """List the installed plugins; exits with 1 when one failed."""
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
     registry = load_plugin_registry(load_settings())
-    table = Table("Plugin", "State", "Title", "From", "Why", box=None, pad_edge=False)
+    columns = ("Plugin", "State", "Title", "From", Column("Why", overflow="fold"))
+    table = Table(*columns, box=None, pad_edge=False)
     for name, plugin in sorted(registry.plugins.items()):
         title = str(plugin.info.title) if plugin.info else ""
         style = {"active": "", "disabled": "dim", "failed": "red"}[plugin.state]
-        table.add_row(name, plugin.state, title, plugin.distribution, plugin.why, style=style)
-    Console(soft_wrap=True).print(table)
+        # As text: a reason may hold square brackets, which would be taken for markup.
+        cells = (name, plugin.state, title, plugin.distribution, plugin.why)
+        table.add_row(*map(Text, cells), style=style)
+    screen().print(table)
     sys.exit(any(plugin.state == "failed" for plugin in registry.plugins.values()))
 
 
@@ -52,7 +55,6 @@ def list_() -> None:
 @click.argument("name", required=False)
 def state(name: str | None) -> None:
     """Say for each organization which plugins are on. With NAME, for that plugin only."""
-    from rich.console import Console
     from rich.table import Table
 
     from ringstead.plugins.enablement import enabled_plugins
@@ -68,7 +70,7 @@ def state(name: str | None) -> None:
                 on = sorted(enabled_plugins(session) & registry.active)
             if name is None or name in on:
                 table.add_row(str(place), ", ".join(on))
-    Console(soft_wrap=True).print(table)
+    screen().print(table)
 
 
 @plugins.command()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ringstead.db.embedded import Role
     from ringstead.db.engine import Database
     from ringstead.plugins.registry import Registry
@@ -44,10 +47,16 @@ def actor() -> str:
         return f"uid {os.getuid()} (command line)"
 
 
+def screen() -> Console:
+    """Where tables are printed. In a pipe or a file a line is as long as it needs to be."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=1000)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], when_empty: str) -> None:
     """Print rows for people; nothing in them is taken for markup."""
     import click
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -57,4 +66,4 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], when_empt
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(soft_wrap=True).print(table)
+    screen().print(table)
