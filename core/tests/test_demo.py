@@ -27,9 +27,11 @@ from ringstead.demo.manifest import (
     DemoSwitch,
     read_manifest,
 )
+from ringstead.demo.people import callers
 from ringstead.demo.records import batches, to_record
 from ringstead.plugins.loader import load_plugins
 from ringstead.settings import Settings, load_settings
+from ringstead.tenancy.bundles import bundle_folders, read_bundle
 from ringstead.tenancy.models import Account
 
 TENANTS = Path(__file__).parents[2] / "tenants"
@@ -90,6 +92,14 @@ def test_all_outside_numbers_are_reserved_for_fiction(legs: list[Leg]) -> None:
     outside = {leg.other.number for leg in legs if leg.other.number.startswith("+")}
     assert len(outside) > 30
     assert all(number[5:10] == "55501" and len(number) == 12 for number in outside)
+
+
+def test_nobody_outside_has_a_subscribers_number() -> None:
+    organizations = [
+        o for folder in bundle_folders(TENANTS) for o in read_bundle(folder).content.organizations
+    ]
+    inside = {person.number for o in organizations for person in o.subscribers}
+    assert not inside & {caller.number for o in organizations for caller in callers(o.slug)}
 
 
 def test_an_inside_call_is_between_two_people(legs: list[Leg]) -> None:

@@ -91,8 +91,9 @@ _LAST: Final = (
     *("Inkwell", "Jessamine", "Kettlewell", "Larchmont", "Moonraker", "Northwind", "Oatfield", "Pemberley"),
     *("Quickstep", "Ravensworth", "Stonebridge", "Tumbledown", "Underhill", "Violetta", "Wetherby", "Yarrow"),
 )
-# +1 242, 416, 604, 876: abroad for callers in the United States; 555-01xx is reserved there too.
-_AREAS: Final = ("212", "415", "617", "312", "206", "305", "713", "503", "602", "404")
+# Other areas than the subscribers', so that nobody outside has the number of one. 242, 416, 604 and 876 are abroad for
+# callers in the United States; 555-01xx is reserved there too.
+_AREAS: Final = ("617", "312", "206", "305", "713", "503", "602", "404", "303", "702")
 _ABROAD: Final = ("416", "604", "876", "242")
 WITHHELD: Final = Caller("")
 
