@@ -69,8 +69,24 @@ CONTENT_TYPES = [
     "text/plain; charset=nonsense",
     "",
 ]
-HEADERS = ["Accept", "Accept-Language", "Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "Origin"]
-HEADERS += ["Referer", "Cookie", "X-Forwarded-For", "X-Forwarded-Host", "HX-Request", "Authorization", "Content-Encoding"]
+HEADERS = [
+    "Accept",
+    "Accept-Language",
+    "Accept-Encoding",
+    "If-None-Match",
+    "If-Modified-Since",
+    "Range",
+    "Origin",
+]
+HEADERS += [
+    "Referer",
+    "Cookie",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "HX-Request",
+    "Authorization",
+    "Content-Encoding",
+]
 
 
 class Fuzzer:
@@ -93,7 +109,9 @@ class Fuzzer:
 
     def fields(self, names: list[str]) -> dict[str, str]:
         chosen = self.chance.sample(names, k=min(len(names), self.chance.randrange(0, 5)))
-        return {name: self.value() for name in (*chosen, *([self.value()] if self.chance.random() < 0.1 else []))}
+        return {
+            name: self.value() for name in (*chosen, *([self.value()] if self.chance.random() < 0.1 else []))
+        }
 
     def headers(self) -> dict[str, str]:
         chosen = self.chance.sample(HEADERS, k=self.chance.randrange(0, 3))
@@ -120,7 +138,11 @@ NAMES = [
 def send(client: Client, fuzzer: Fuzzer, route: Any) -> tuple[str, int]:
     """One malformed request; returns what was asked and the status."""
     chance = fuzzer.chance
-    method = chance.choice(route.methods) if chance.random() < 0.9 else chance.choice(["GET", "POST", "PUT", "DELETE"])
+    method = (
+        chance.choice(route.methods)
+        if chance.random() < 0.9
+        else chance.choice(["GET", "POST", "PUT", "DELETE"])
+    )
     url = fuzzer.path(route.pattern)
     query = fuzzer.fields(NAMES)
     if query and chance.random() < 0.8:
@@ -149,7 +171,11 @@ def _payload(body: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def clients(
-    tenants: Tenants, wsgi: Any, portal: Callable[..., Client], console: Callable[..., Client], visitor: Callable[..., Client]
+    tenants: Tenants,
+    wsgi: Any,
+    portal: Callable[..., Client],
+    console: Callable[..., Client],
+    visitor: Callable[..., Client],
 ) -> Iterator[dict[str, list[Client]]]:
     """People of every role on both kinds of site."""
     partner = tenants.partner()

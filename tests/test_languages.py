@@ -10,8 +10,8 @@ from support.calls import record_calls
 from ringstead.api.testing import Client, Tenants
 from ringstead.web.pseudo import untranslated
 
-# Names, addresses and numbers that tests made up; never words of ours.
-DATA = ("Qqq", "example.com", "Harbour")
+# Names that tests made up, and a unit that Babel writes; never words of ours.
+DATA = ("Qqq", "example.com", "Harbour", " min")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,11 @@ def test_every_text_is_translated(
     organization = tenants.organization(partner, "calllogs", name="Qqq")
     person = tenants.person(organization, "Qqq")
     calls = record_calls(pseudo_wsgi, person, 4, name="Qqq") if site == "portal" else ["none"]
-    signed_in: Client = portal(person, pseudo_wsgi) if site == "portal" else console(tenants.staff(partner, name="Qqq"), pseudo_wsgi)
+    signed_in: Client = (
+        portal(person, pseudo_wsgi)
+        if site == "portal"
+        else console(tenants.staff(partner, name="Qqq"), pseudo_wsgi)
+    )
     things = {"org": organization.org_id, "call": calls[0], "session": "none"}
     found = {}
     for client in (visitor(partner, site, pseudo_wsgi), signed_in):

@@ -6,13 +6,22 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+from support.calls import record_calls
 
 from ringstead.api.testing import Tenants
-from support.calls import record_calls
 
 pytestmark = pytest.mark.browser
 
-PORTAL_PAGES = ["/", "/home/arrange", "/search?q=mar", "/more", "/account", "/calls", "/calls?kind=missed", "/nowhere"]
+PORTAL_PAGES = [
+    "/",
+    "/home/arrange",
+    "/search?q=mar",
+    "/more",
+    "/account",
+    "/calls",
+    "/calls?kind=missed",
+    "/nowhere",
+]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
 CONSOLE_PAGES = ["/", "/account"]
 LOOKS = [(phone, dark) for phone in (False, True) for dark in (False, True)]
@@ -26,7 +35,12 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize(("phone", "dark"), LOOKS, ids=lambda value: str(value).lower())
 def test_no_page_has_a_violation(
-    phone: bool, dark: bool, live_server: Any, open_browser: Callable[..., Page], tenants: Tenants, sign_in_cookie: Any
+    phone: bool,
+    dark: bool,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    tenants: Tenants,
+    sign_in_cookie: Any,
 ) -> None:
     partner = tenants.partner("Harbour")
     person = tenants.person(tenants.organization(partner, "calllogs"), name="Juno Birdsong")

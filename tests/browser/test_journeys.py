@@ -17,7 +17,9 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def juno(tenants: Tenants, live_server: Any, with_password: Callable[[Person], Person]) -> Person:
     """A subscriber with a password and forty calls, three of them missed."""
-    person = with_password(tenants.person(tenants.organization(tenants.partner("Harbour"), "calllogs"), "Juno Birdsong"))
+    person = with_password(
+        tenants.person(tenants.organization(tenants.partner("Harbour"), "calllogs"), "Juno Birdsong")
+    )
     record_calls(live_server.app, person, 37, name="Otis Marlowe")
     record_calls(live_server.app, person, 3, name="Wren Halloway", disposition="missed")
     return person
@@ -133,10 +135,17 @@ def test_the_order_of_cards_is_the_readers_own(
     expect(page.get_by_role("heading", name="Recent calls")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/calls", "/account", "/home/arrange", "/search?q=a", "/more", "/sign-in"])
+@pytest.mark.parametrize(
+    "path", ["/", "/calls", "/account", "/home/arrange", "/search?q=a", "/more", "/sign-in"]
+)
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 def test_nothing_is_wider_than_the_phone(
-    path: str, direction: str, juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+    path: str,
+    direction: str,
+    juno: Person,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    sign_in_cookie: Any,
 ) -> None:
     page = open_browser(phone=True)
     if path != "/sign-in":

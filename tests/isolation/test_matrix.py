@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import select
 from support import matrix
 from support.calls import record_calls
 
 from ringstead.api.testing import Client, Person, Tenants
-from ringstead.db.engine import Database
 from ringstead.db import session as wall_one
+from ringstead.db.engine import Database
 from ringstead.tenancy.models import Organization, Partner, WebSession
 
 FEATURES = ("calllogs",)
@@ -25,7 +26,7 @@ class Side:
     organization: Organization
     people: dict[str, Person]
     things: Mapping[str, Any]
-    secret: str
+    calls: Mapping[str, str]
 
 
 @pytest.fixture
@@ -35,14 +36,18 @@ def make_side(tenants: Tenants, database: Database, wsgi: Any) -> Callable[..., 
     def make(secret: str, partner: Partner | None = None) -> Side:
         partner = partner or tenants.partner(f"Partner {secret}")
         organization = tenants.organization(partner, *FEATURES, name=f"Organization {secret}")
-        people = {role: tenants.person(organization, f"Person {secret}", role) for role in ("subscriber", "org_admin")}
+        people = {
+            role: tenants.person(organization, f"Person {secret}", role)
+            for role in ("subscriber", "org_admin")
+        }
         for role in ("partner_support", "partner_admin"):
             people[role] = tenants.staff(partner, role, f"Staff {secret}")
-        calls = record_calls(wsgi, people["subscriber"], 3, name=f"Caller {secret}")
-        record_calls(wsgi, people["org_admin"], 2, name=f"Caller {secret}")
         tenants.session_token(people["subscriber"])
-        things = {"org": organization.org_id, "call": calls[0] if calls else "none"}
-        return Side(partner, organization, people, things, secret)
+        calls = {
+            role: record_calls(wsgi, people[role], 3, f"Caller {secret}")[0]
+            for role in ("subscriber", "org_admin")
+        }
+        return Side(partner, organization, people, {"org": organization.org_id}, calls)
 
     return make
 
@@ -66,7 +71,9 @@ def session_of(database: Database, side: Side, role: str, site: str) -> Any:
     if person is None:
         return "none"
     with database.in_partner(person.partner.id) as session:
-        found = select(WebSession.id).where(WebSession.account_id == person.account.id, WebSession.site == site)
+        found = select(WebSession.id).where(
+            WebSession.account_id == person.account.id, WebSession.site == site
+        )
         return session.scalars(found.limit(1)).first() or "none"
 
 
@@ -96,21 +103,31 @@ def test_every_route_has_a_row(wsgi: Any) -> None:
 
 def test_routes_outside_the_plugins_are_known(wsgi: Any) -> None:
     """Routes that no plugin declared are reached without a tenant; each is here on purpose."""
-    mapper = wsgi.registry.getUtility(__import__("pyramid.interfaces", fromlist=["IRoutesMapper"]).IRoutesMapper)
+    mapper = wsgi.registry.getUtility(IRoutesMapper)
     declared = {route.name for route in all_routes(wsgi)}
     assert {route.name for route in mapper.get_routes()} - declared <= matrix.WITHOUT_TENANT
 
 
 @pytest.mark.parametrize("role", matrix.ROLES)
 def test_own_things(
-    role: str, wsgi: Any, make_side: Callable[..., Side], database: Database, portal: Any, console: Any, visitor: Any
+    role: str,
+    wsgi: Any,
+    make_side: Callable[..., Side],
+    database: Database,
+    portal: Any,
+    console: Any,
+    visitor: Any,
 ) -> None:
     side = make_side("amber")
     wrong = {}
     for route in all_routes(wsgi):
         expected = matrix.MATRIX[route.name]
         client = client_for(role, side, route.site, portal, console, visitor)
-        things = {**side.things, "session": session_of(database, side, role, route.site)}
+        things = {
+            **side.things,
+            "call": side.calls.get(role, side.calls["subscriber"]),
+            "session": session_of(database, side, role, route.site),
+        }
         status = ask(client, route, expected, things).status_int
         if status != expected.status(role):
             wrong[route.name] = f"{status} instead of {expected.status(role)}"
@@ -138,11 +155,15 @@ def test_things_of_others(
         if expected.foreign is None:
             continue
         client = client_for(role, side, route.site, portal, console, visitor)
-        things = {**other.things, "session": session_of(database, other, "subscriber", "portal")}
+        things = {
+            **other.things,
+            "call": other.calls["subscriber"],
+            "session": session_of(database, other, "subscriber", "portal"),
+        }
         response = ask(client, route, expected, things)
-        is_in = expected.status(role) != expected.visitor
-        want = expected.status(role) if not is_in or expected.status(role) == 403 else expected.foreign
-        if is_in and route.site == "console" and whose == "other organization" and "{org}" in expected.path:
+        want = expected.foreign if expected.lets_in(role) else expected.visitor
+        is_partners = whose == "other organization" and "{org}" in expected.path
+        if expected.status(role) == 403 or (expected.lets_in(role) and is_partners):
             want = expected.status(role)
         elif "cobalt" in response.text:
             wrong[route.name] = "shows what belongs to another"
@@ -186,7 +207,8 @@ def test_a_feature_that_is_off_does_not_exist(
     wrong = {}
     for route in all_routes(wsgi):
         if route.name.partition(".")[0] in FEATURES:
-            status = ask(client, route, matrix.MATRIX[route.name], side.things).status_int
+            things = {**side.things, "call": side.calls[role]}
+            status = ask(client, route, matrix.MATRIX[route.name], things).status_int
             if status != 404:
                 wrong[route.name] = status
     assert wrong == {}

@@ -24,7 +24,9 @@ def post_records(app: Any, records: list[dict[str, Any]], key: str | None = None
     return Client(app, "127.0.0.1").post("/switch/v1/cdr", body, headers=headers, status="*")
 
 
-def record(person: Person, number: int = 0, name: str = "Otis Marlowe", disposition: str = "answered") -> dict[str, Any]:
+def record(
+    person: Person, number: int = 0, name: str = "Otis Marlowe", disposition: str = "answered"
+) -> dict[str, Any]:
     """A call to a person, `number` hours ago."""
     started = datetime.now(UTC) - timedelta(hours=number + 1)
     answered = started + timedelta(seconds=9) if disposition == "answered" else None

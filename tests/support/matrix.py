@@ -27,13 +27,24 @@ class Expected:
     foreign: int | None = None
     form: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def site(self) -> str:
+        """The kind of host that the route is on."""
+        return "portal" if self.partner_admin is None else "console"
+
+    def lets_in(self, role: str) -> bool:
+        """Whether `role` can be signed in on this route's kind of host."""
+        return getattr(self, role, None) is not None and role != "visitor"
+
     def status(self, role: str) -> int:
         """The status that `role` gets for its own thing; roles that are not named are visitors here."""
         status = getattr(self, role)
         return self.visitor if status is None else int(status)
 
 
-def portal(path: str, member: int, visitor: int = TO_SIGN_IN, foreign: int | None = None, **form: str) -> Expected:
+def portal(
+    path: str, member: int, visitor: int = TO_SIGN_IN, foreign: int | None = None, **form: str
+) -> Expected:
     """A portal page that subscribers and organization admins see alike."""
     return Expected(path, visitor, subscriber=member, org_admin=member, foreign=foreign, form=form)
 
@@ -45,7 +56,9 @@ def console(
     return Expected(path, visitor, partner_support=support, partner_admin=admin, foreign=foreign, form=form)
 
 
-def both(name: str, path: str, signed_in: int, visitor: int, foreign: int | None = None, **form: str) -> dict[str, Expected]:
+def both(
+    name: str, path: str, signed_in: int, visitor: int, foreign: int | None = None, **form: str
+) -> dict[str, Expected]:
     """A page that both kinds of site have."""
     return {
         f"core.{name}": portal(path, signed_in, visitor, foreign, **form),
@@ -56,9 +69,10 @@ def both(name: str, path: str, signed_in: int, visitor: int, foreign: int | None
 CORE = {
     "core.home": portal("/", 200),
     "core.arrange": portal("/home/arrange", 200),
-    "core.arrange_change": portal("/home/arrange", 303),
+    "core.arrange_change": portal("/home/arrange", 303, do="hide", card="calllogs.recent"),
     "core.search": portal("/search?q=sam", 200),
     "core.more": portal("/more", 200),
+    "core.more_console": console("/more", 200, 200),
     "core.theme": portal("/theme", 303, visitor=303, theme="dark"),
     "core.theme_console": console("/theme", 303, 303, visitor=303, theme="dark"),
     "core.language": portal("/language/en", 303, visitor=303),
