@@ -46,7 +46,7 @@ def installation(wheels: Path, shared_folder: Path) -> Installation:
     home = shared_folder / "installation"
     with once(shared_folder, "installation") as first:
         if first:
-            made = make_installation(home, wheels, extras=("testing",))
+            made = make_installation(home, wheels)
             made.install("ringstead-portal", *ADDONS)
     return Installation(home, wheels)
 
