@@ -28,16 +28,19 @@ HEADERS: Final = {
     "Permissions-Policy": (
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-STRICT_TRANSPORT: Final = "max-age=31536000"
+# Browsers ignore both on a page that came over http, the second with a complaint.
+HEADERS_OVER_HTTPS: Final = {
+    "Strict-Transport-Security": "max-age=31536000",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def headers_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
     """Outermost tween. A response that says nothing about caching is somebody's page and is not stored."""
     scheme: str = registry["ringstead.settings"].public_scheme
-    headers = HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT} if scheme == "https" else {})
+    headers = HEADERS | (HEADERS_OVER_HTTPS if scheme == "https" else {})
 
     def tween(request: Request) -> Response:
         # A proxy that ends TLS talks http to us; redirects must still name what browsers see. The scheme is a setting

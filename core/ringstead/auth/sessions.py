@@ -1,6 +1,5 @@
 """Web sessions: opened at sign-in, ended by deleting the row. A browser holds nothing but a random token."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,7 +17,9 @@ _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
     ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
     ("Chrome", "Chrome"),
+    ("CriOS", "Chrome"),
     ("Safari", "Safari"),
 )
 _SYSTEMS: Final = (
@@ -135,6 +136,6 @@ def choosing_account(session: TenantSession, token_hash: bytes | None) -> Accoun
 
 def browser_name(user_agent: str) -> tuple[str, str]:
     """Browser and system as people know them; empty where the header does not say."""
-    browser = next((name for mark, name in _BROWSERS if re.search(rf"\b{mark}", user_agent)), "")
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return browser, system
