@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -129,8 +129,8 @@ class Fuzzer:
 
 
 NAMES = [
-    "q", "from", "to", "number", "name", "kind", "direction", "disposition", "before", "after", "page", "cursor", "limit",
-    "email", "password", "next", "csrf_token", "card", "move", "action", "locale", "theme", "enabled", "plugin",
+    "q", "from", "to", "number", "name", "kind", "direction", "disposition", "before", "after", "page", "cursor",
+    "limit",    "email", "password", "next", "csrf_token", "card", "move", "action", "locale", "theme", "enabled", "plugin",
     "membership", "current", "new", "repeat", "since", "until", "show", "tab", "sort", "format", "day", "search",
 ]  # fmt: skip
 
@@ -176,7 +176,7 @@ def clients(
     portal: Callable[..., Client],
     console: Callable[..., Client],
     visitor: Callable[..., Client],
-) -> Iterator[dict[str, list[Client]]]:
+) -> dict[str, list[Client]]:
     """People of every role on both kinds of site."""
     partner = tenants.partner()
     organization = tenants.organization(partner, "calllogs")
@@ -194,7 +194,7 @@ def clients(
     }
     for client in (*clients["portal"], *clients["console"]):
         client.fuzz_token = client.csrf_token
-    yield clients
+    return clients
 
 
 @pytest.mark.fuzz

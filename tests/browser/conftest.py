@@ -12,7 +12,7 @@ import waitress
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
-from ringstead.auth.passwords import hash_password
+from ringstead.auth.passwords import Passwords
 from ringstead.db.engine import Database
 from ringstead.tenancy.models import Account
 
@@ -104,7 +104,7 @@ def _is_problem(message: Any) -> bool:
 @pytest.fixture(scope="session")
 def password_hash() -> str:
     """The hash of `PASSWORD`, made once."""
-    return hash_password(PASSWORD)
+    return Passwords().hash(PASSWORD)
 
 
 @pytest.fixture
