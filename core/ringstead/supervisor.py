@@ -23,8 +23,8 @@ import structlog
 
 EXIT_UNUSABLE: Final = 78  # EX_CONFIG of sysexits.h: starting again cannot help
 _FIRST_DELAY: Final = 0.5
-_LONGEST_DELAY: Final = 30.0
-_HEALTHY_SECONDS: Final = 10.0
+_LONGEST_DELAY: Final = 10.0
+_HEALTHY_SECONDS: Final = 5.0
 _TICK: Final = 0.2
 _PR_SET_PDEATHSIG: Final = 1
 log = structlog.get_logger(__name__)
