@@ -47,7 +47,10 @@ def create_month_partitions(name: str) -> None:
         BEGIN
             IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
             PERFORM pg_advisory_xact_lock(hashtext('{name}_ensure_month'));
-            IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
+            -- A new snapshot sees what was made while we waited; to_regclass may still remember that there was nothing.
+            IF EXISTS (SELECT FROM pg_class WHERE relname = v_name AND relnamespace = 'public'::regnamespace) THEN
+                RETURN;
+            END IF;
             EXECUTE format('CREATE TABLE %I (LIKE {name} INCLUDING DEFAULTS INCLUDING GENERATED '
                            'INCLUDING CONSTRAINTS)', v_name);
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_name);

@@ -8,6 +8,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ringstead_calllogs.records import UNANSWERED
 
+# Of legs that start in one moment, the one from outside is first: a forward goes out because a call came in.
+_RANKS: Final = {"incoming": 0, "internal": 1, "outgoing": 2}
 _CONVERSATIONS: Final = uuid5(NAMESPACE_URL, "calllogs:conversation")
 
 
@@ -44,7 +46,7 @@ def people_of(legs: Sequence[LegFacts]) -> set[UUID]:
 
 def conversations(org_id: UUID, legs: Sequence[LegFacts]) -> list[dict[str, Any]]:
     """The rows of `Conversation` for the legs of one call, one for each subscriber who has a leg in it."""
-    ordered = sorted(legs, key=lambda leg: (leg.started_at, leg.key))
+    ordered = sorted(legs, key=lambda leg: (leg.started_at, _RANKS[leg.direction], leg.key))
     return [_conversation(org_id, person, ordered) for person in sorted(people_of(legs))]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +10,14 @@ from uuid import uuid4
 
 import pytest
 import webtest
+from sqlalchemy import select
 
+from ringstead.api.models import TenantSession
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
+from ringstead.preferences.store import set_for_subscriber
 from ringstead.switch.nodes import create_node
+from ringstead_calllogs.models import Conversation
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -27,8 +31,9 @@ class Switch:
 
     def send(self, body: bytes, content_type: str, **headers: str) -> Any:
         """Any body."""
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **headers}
-        return self.app.post("/switch/v1/cdr", body, headers=headers, status="*")
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **named}
+        return self.app.post("/switch/v1/cdr", body, headers=named, status="*")
 
     def post(self, *records: Any) -> Any:
         """Records as JSON lines; bytes go as they are."""
@@ -62,16 +67,9 @@ def switch(make_switch: Callable[..., Switch]) -> Switch:
 
 @pytest.fixture
 def person(tenants: Tenants) -> Person:
-    """Somebody with call logs."""
-    return tenants.person(
-        tenants.organization(None, "calllogs"), "Juno Birdsong", extension="214", number="+12125550100"
-    )
-
-
-@pytest.fixture(name="leg")
-def leg_fixture() -> Callable[..., dict[str, Any]]:
-    """`leg(person, **fields)`: a record."""
-    return make_leg
+    """Somebody with call logs, extension 214 and the number +1 212 555 0100."""
+    organization = tenants.organization(None, "calllogs")
+    return tenants.person(organization, "Juno Birdsong", extension="214", number="+12125550100")
 
 
 @pytest.fixture
@@ -80,10 +78,16 @@ def now() -> datetime:
     return NOW
 
 
+@pytest.fixture(name="leg")
+def leg_fixture() -> Callable[..., dict[str, Any]]:
+    """`leg(person, **fields)`: a record."""
+    return make_leg
+
+
 def make_leg(person: Person, **fields: Any) -> dict[str, Any]:
     """A record: an incoming call that `person` answered, unless `fields` say otherwise.
 
-    `at` is when it started, `ring` and `talk` are seconds.
+    `at` is when it started, `ring` and `talk` are seconds, `direction` outgoing makes it a call of `person`.
     """
     at: datetime = fields.pop("at", NOW - timedelta(hours=1))
     disposition = fields.pop("disposition", "answered")
@@ -107,3 +111,50 @@ def make_leg(person: Person, **fields: Any) -> dict[str, Any]:
         "disposition": disposition,
         **fields,
     }
+
+
+@pytest.fixture
+def calls_of(database: Database) -> Callable[[Person], list[Conversation]]:
+    """`calls_of(person)`: a person's conversations in the database, newest first."""
+
+    def read(person: Person) -> list[Conversation]:
+        assert person.organization is not None
+        assert person.subscriber is not None
+        with database.run_as(person.organization.org_id) as session:
+            return _mine(session, person.subscriber.id)
+
+    return read
+
+
+def _mine(session: TenantSession, subscriber_id: Any) -> list[Conversation]:
+    newest = (Conversation.started_at.desc(), Conversation.id.desc())
+    return list(
+        session.scalars(
+            select(Conversation).where(Conversation.subscriber_id == subscriber_id).order_by(*newest)
+        )
+    )
+
+
+@pytest.fixture
+def prefer(wsgi: Any, database: Database) -> Callable[..., None]:
+    """`prefer(person, "core.time_zone", "Europe/Vienna")`: store a person's own preference."""
+
+    def store(person: Person, name: str, value: Any) -> None:
+        declared = wsgi.registry["ringstead.declared_settings"]
+        assert person.organization is not None
+        assert person.subscriber is not None
+        with database.run_as(person.organization.org_id) as session:
+            set_for_subscriber(session, declared, person.subscriber.id, name, value)
+
+    return store
+
+
+@pytest.fixture
+def shown() -> Callable[[Any], list[str]]:
+    """`shown(page)`: the ids of the calls on a page, in order."""
+
+    def read(page: Any) -> list[str]:
+        rows: Iterable[Any] = page.html.select(".calls > li a.t1")
+        return [row["href"].rpartition("/")[2] for row in rows]
+
+    return read
