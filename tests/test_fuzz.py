@@ -130,7 +130,8 @@ class Fuzzer:
 
 NAMES = [
     "q", "from", "to", "number", "name", "kind", "direction", "disposition", "before", "after", "page", "cursor",
-    "limit",    "email", "password", "next", "csrf_token", "card", "move", "action", "locale", "theme", "enabled", "plugin",
+    "limit", "email", "password", "next", "csrf_token", "card", "move", "action", "locale", "theme", "enabled",
+    "plugin", "do", "back",
     "membership", "current", "new", "repeat", "since", "until", "show", "tab", "sort", "format", "day", "search",
 ]  # fmt: skip
 

@@ -144,7 +144,7 @@ class Tenants:
             session.add_all(rows)
 
 
-class Client(webtest.TestApp):
+class Client(webtest.TestApp):  # type: ignore[misc]  # WebTest has no types
     """A browser without a screen: WebTest bound to one host, with the CSRF token at hand.
 
     Each client has its own cookies. `post_form` adds the token and the `Origin` that a browser would send.

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Addresses whose requests open their own sessions, organization by organization, or none at all.
+_KEPT_BODY_BYTES = 256 * 1024
 _OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
 
 
@@ -20,9 +21,13 @@ def needs_transaction(request: Request) -> bool:
 def attempts(request: Request) -> int:
     """How often a request is tried when its transaction collides with another.
 
-    Retrying means keeping the body, so a switch's long batches are not retried here: the switch sends them again.
+    Retrying means keeping the body, so a switch's long batches are not retried here: the switch sends them again. Nor is
+    a body kept that is too long or does not say how long it is: the limit cuts it off while it is read.
     """
-    return 3 if needs_transaction(request) else 1
+    length = request.environ.get("CONTENT_LENGTH") or "0"
+    is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    is_short = length.isdigit() and int(length) <= _KEPT_BODY_BYTES and not is_chunked
+    return 3 if is_short and needs_transaction(request) else 1
 
 
 def is_database_away(error: BaseException | None) -> bool:

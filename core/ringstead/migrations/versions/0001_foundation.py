@@ -4,6 +4,8 @@ Revision ID: 0001
 Revises:
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -27,18 +29,24 @@ def upgrade() -> None:
     _protect()
 
 
-def _uuid(name: str, **kwargs: object) -> sa.Column[object]:
-    return sa.Column(name, sa.Uuid(), **kwargs)  # type: ignore[arg-type]
+def _uuid(name: str, **options: Any) -> Any:
+    return sa.Column(name, sa.Uuid(), **options)
 
 
-def _text(name: str, default: str | None = None, **kwargs: object) -> sa.Column[object]:
-    return sa.Column(
-        name, sa.Text(), server_default=default, nullable=bool(kwargs.pop("nullable", False)), **kwargs
-    )  # type: ignore[arg-type]
+def _text(name: str, default: str | None = None, nullable: bool = False, **options: Any) -> Any:
+    return sa.Column(name, sa.Text(), server_default=default, nullable=nullable, **options)
 
 
-def _at(name: str, nullable: bool = False, now: bool = True) -> sa.Column[object]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=NOW if now else None)  # type: ignore[return-value]
+def _at(name: str, nullable: bool = False, now: bool = True) -> Any:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=NOW if now else None)
+
+
+def _value() -> tuple[Any, Any]:
+    return _text("name"), sa.Column("value", JSONB, nullable=False)
+
+
+def _locked() -> Any:
+    return sa.Column("locked", sa.Boolean, nullable=False, server_default="false")
 
 
 def _tenancy() -> None:
@@ -182,29 +190,27 @@ def _features() -> None:
 
 
 def _settings() -> None:
-    shared = lambda: (_text("name"), sa.Column("value", JSONB, nullable=False))  # noqa: E731
-    locked = lambda: sa.Column("locked", sa.Boolean, nullable=False, server_default="false")  # noqa: E731
-    op.create_table("platform_setting", *shared(), locked(), sa.PrimaryKeyConstraint("name"))
+    op.create_table("platform_setting", *_value(), _locked(), sa.PrimaryKeyConstraint("name"))
     op.create_table(
         "partner_setting",
         _uuid("partner_id", nullable=False),
-        *shared(),
-        locked(),
+        *_value(),
+        _locked(),
         sa.PrimaryKeyConstraint("partner_id", "name"),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], ondelete="CASCADE"),
     )
     op.create_table(
         "organization_setting",
         _uuid("org_id", nullable=False),
-        *shared(),
-        locked(),
+        *_value(),
+        _locked(),
         sa.PrimaryKeyConstraint("org_id", "name"),
     )
     op.create_table(
         "subscriber_setting",
         _uuid("org_id", nullable=False),
         _uuid("subscriber_id", nullable=False),
-        *shared(),
+        *_value(),
         sa.PrimaryKeyConstraint("org_id", "subscriber_id", "name"),
         sa.ForeignKeyConstraint(
             ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
