@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,13 @@ from ringstead.mail import MailMessage
 from ringstead.settings import load_settings, plain_database_url
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder outside pytest's own, whose parent any other test run locks against the server's system user."""
+    with tempfile.TemporaryDirectory(prefix="ringstead-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -211,14 +211,15 @@ class EmbeddedPostgres:
 
     def _run(self) -> None:
         """Bring the server up and answering. The caller holds the lock."""
+        said = ""
         if self._process() is None:
             self._clear_leftovers()
-            self._start_command()
+            said = self._start_command().stderr.strip()
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process() is None or time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL in {self.home} does not start:\n{self._end_of_log()}"
+                    f"PostgreSQL in {self.home} does not start: {said}\n{self._end_of_log()}"
                 )
             time.sleep(0.1)  # it recovers from a crash, which takes as long as it takes
 
