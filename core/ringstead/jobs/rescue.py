@@ -6,6 +6,7 @@ a job or wrote down the end of one. Every worker looks for both; whoever finds a
 
 import asyncio
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -62,14 +63,18 @@ class Rescuer:
         self._worker, self._running = worker, running
         self._suspects: set[int] = set()
 
-    async def run(self, every: float) -> None:
-        """Look every so many seconds, until cancelled."""
-        while True:
+    async def run(self, every: float, stop: asyncio.Event) -> None:
+        """Look every so many seconds until told to stop.
+
+        (Not until cancelled: psycopg turns the cancellation of a query on a broken connection into its own error.)
+        """
+        while not stop.is_set():
             try:
                 await self.look()
             except Exception as error:
                 log.warning("rescue.failed", why=f"{type(error).__name__}: {error}")
-            await asyncio.sleep(every)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every)
 
     async def look(self) -> None:
         """Queue lost jobs again.

@@ -7,7 +7,7 @@ starting over when the database was away. `ringstead.jobs.rescue` takes over wha
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from ringstead.jobs.failures import explain
 from ringstead.jobs.rescue import Rescuer
 
 LONGEST_WAIT: Final = 3600
+# Of procrastinate's worker, by the names that it gives them.
+SIDE_TASKS: Final = frozenset({"deferrer", "listener", "poll_jobs_to_abort", "update_heartbeats"})
 _KEEP_FAILURE: Final = """
     INSERT INTO job_failure (job_id, error) VALUES (%(job_id)s, %(error)s)
     ON CONFLICT (job_id) DO UPDATE SET at = now(), error = excluded.error
@@ -132,13 +134,14 @@ class JobRunner:
             )
             limits = {name: spec.attempts for name, spec in self._specs.items()}
             rescuer = Rescuer(app.connector, limits, timing.stalled, worker, self.running)
-            rescue = asyncio.create_task(rescuer.run(timing.heartbeat))
+            stop = asyncio.Event()
+            beside = [rescuer.run(timing.heartbeat, stop), insist_on_cancelling(SIDE_TASKS, 1.0, stop)]
+            tasks = [asyncio.create_task(each) for each in beside]
             try:
                 await worker.run()  # type: ignore[no-untyped-call]  # the library leaves it untyped
             finally:
-                rescue.cancel()
-                with suppress(asyncio.CancelledError):
-                    await rescue
+                stop.set()
+                await asyncio.gather(*tasks)
 
     def _app(self) -> App:
         url = make_url(self._database.urls.app).set(drivername="postgresql")
@@ -184,6 +187,21 @@ class JobRunner:
             raise
         finally:
             self.running.discard(number)
+
+
+async def insist_on_cancelling(names: Collection[str], every: float, stop: asyncio.Event) -> None:
+    """Cancel tasks again that were cancelled and go on.
+
+    psycopg turns the cancellation of a query on a broken connection into its own error, and procrastinate's listener
+    takes that as a reason to connect anew: without this, a worker whose database was restarted in the wrong moment
+    would wait for it for ever.
+    """
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+        for task in asyncio.all_tasks():
+            if task.get_name() in names and task.cancelling():
+                task.cancel()
 
 
 def _function(spec: JobSpec, database: Database) -> Callable[..., None]:

@@ -1,9 +1,13 @@
 """The queue: with its transaction or not at all, again until it succeeds, taken over when its worker dies."""
 
+import asyncio
+import inspect
+import re
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from procrastinate.worker import Worker
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,7 +25,7 @@ from ringstead.db.engine import Database
 from ringstead.jobs import defer, failed_jobs, job_counts, list_jobs, retry_jobs
 from ringstead.jobs.arguments import NotPlain, decode, encode
 from ringstead.jobs.queue import forget_old_work
-from ringstead.jobs.runner import LONGEST_WAIT, wait_after
+from ringstead.jobs.runner import LONGEST_WAIT, SIDE_TASKS, insist_on_cancelling, wait_after
 
 NEWS: list[dict[str, Any]] = []
 PLAIN = st.recursive(
@@ -314,3 +319,28 @@ def test_the_worker_outlives_its_connections(
         until(lambda number=number: str(number) in effects(org), "the effect of a job")
     assert process.poll() is None
     assert effects(org) == ["0", "1", "2"]
+
+
+def test_a_task_that_lost_its_cancellation_is_cancelled_again() -> None:
+    async def stubborn() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        insisting = asyncio.create_task(insist_on_cancelling(SIDE_TASKS, 0.01, stop))
+        task = asyncio.create_task(stubborn(), name="listener")
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        stop.set()
+        await insisting
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_the_library_names_its_tasks_as_we_think() -> None:
+    worker = inspect.getsource(Worker._start_side_tasks)
+    assert set(re.findall(r'name="(\w+)"', worker)) == SIDE_TASKS
