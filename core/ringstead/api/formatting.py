@@ -12,9 +12,11 @@ from ringstead.web.formats import (
     number_tag,
 )
 from ringstead.web.i18n import parse_locale
+from ringstead.web.stencils import ListRow
 
 __all__ = [
     "Formats",
+    "ListRow",
     "format_date",
     "format_duration",
     "format_number_e164",

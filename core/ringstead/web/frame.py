@@ -18,7 +18,7 @@ from ringstead.web.navigation import NavGroup, Navigation, NavLink
 
 # Characters of Unicode's private use, which no text has; they pass escaping unchanged.
 CUT: Final = "\ue000"
-_MARK: Final = re.compile("\ue001([a-z]+)\ue002")
+_MARK: Final = re.compile("\ue001([a-z_]+)\ue002")
 
 
 def mark(name: str) -> str:
@@ -46,19 +46,16 @@ class Shared:
 
 
 class Piece:
-    """A part of the frame: text with places for the reader's own words."""
+    """Markup with places for somebody's own words."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_pattern",)
 
     def __init__(self, text: str) -> None:
-        # Odd places hold names, even ones text.
-        self._parts = _MARK.split(text)
+        self._pattern = _MARK.sub(r"%(\1)s", str(text).replace("%", "%%"))
 
     def filled(self, own: Mapping[str, Markup]) -> Markup:
-        """The markup for one reader."""
-        if len(self._parts) == 1:
-            return Markup(self._parts[0])
-        return Markup("".join(own[part] if i % 2 else part for i, part in enumerate(self._parts)))
+        """The markup with these words, which are escaped already."""
+        return Markup(self._pattern % own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ringstead.settings import Settings
 from ringstead.web.folders import plugin_folders
 from ringstead.web.i18n import Translations, Translator, messages, plurals
 from ringstead.web.scope import page_scope
+from ringstead.web.stencils import Stencils
 
 CORE_TEMPLATES: Final = Path(__file__).parent / "templates"
 # Chameleon's own list is older than HTML 5. False drops the attribute.
@@ -70,7 +71,7 @@ class Templates:
         reload: bool = False,
     ) -> None:
         self._roots, self._bundles = dict(roots), bundles
-        self._translate, self._reload = translate, reload
+        self._translate, self.reload = translate, reload
         self._compiled: dict[Path, Template] = {}
         self._found: dict[tuple[str | None, str], Template] = {}
 
@@ -78,7 +79,7 @@ class Templates:
         """The template `name` as `partner` (a slug) sees it. Raises TemplateMissing."""
         key = (partner, name)
         found = self._found.get(key)
-        if found is None or self._reload:
+        if found is None or self.reload:
             found = self._found[key] = self._find(name, partner)
         return found
 
@@ -93,7 +94,7 @@ class Templates:
         for path in candidates:
             if path in self._compiled or path.is_file():
                 if path not in self._compiled:
-                    self._compiled[path] = Template(path, domain, self._translate, self._reload)
+                    self._compiled[path] = Template(path, domain, self._translate, self.reload)
                 return self._compiled[path]
         raise TemplateMissing(f"{name!r} is in none of {', '.join(map(str, candidates))}")
 
@@ -133,6 +134,7 @@ def includeme(config: Configurator) -> None:
         reload=asbool(config.registry.settings.get("reload_templates")),
     )
     config.registry["ringstead.templates"] = templates
+    config.registry["ringstead.stencils"] = Stencils(templates, templates.reload)
     config.add_renderer(".pt", RendererFactory(templates))
     config.include("ringstead.web.notices")
     config.include("ringstead.web.layout")

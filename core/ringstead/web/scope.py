@@ -1,7 +1,8 @@
 """What every template knows beside its view's values.
 
 `context` (the TenantContext), `layout`, `shell` (the page frame), `parts` (shared macros),
-`use('core/x.pt')`, `icon`, `static`, `url`, `fmt` (dates, times, numbers in the reader's locale and zone),
+`use('core/x.pt')`, `stencil('calllogs/row.pt', rows)` (long lists, see `ringstead.web.stencils`), `icon`,
+`static`, `url`, `fmt` (dates, times, numbers in the reader's locale and zone),
 `num` (a telephone number), `avatar`; and, by its own distribution, `_` and `ngettext`.
 """
 
@@ -55,7 +56,7 @@ def fragment_scope(request: Request, context: TenantContext | None) -> dict[str,
     translate = registry["ringstead.translations"].translate
     locale = context.locale if context is not None else request.plain_locale
     use = Use(templates, partner)
-    return {
+    scope = {
         "avatar": avatar,
         "context": context,
         "icon": icon_maker(static.url("core/icons.svg")),
@@ -68,6 +69,8 @@ def fragment_scope(request: Request, context: TenantContext | None) -> dict[str,
         "url": request.route_path,
         "use": use,
     }
+    scope["stencil"] = registry["ringstead.stencils"].for_page(scope)
+    return scope
 
 
 def page_scope(request: Request) -> dict[str, Any]:

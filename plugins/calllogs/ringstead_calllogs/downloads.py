@@ -19,7 +19,7 @@ from ringstead.api import translations
 from ringstead.api.formatting import Formats, format_number_e164, parse_locale
 from ringstead.api.switch import Database
 from ringstead_calllogs.listing import Listing
-from ringstead_calllogs.presenting import Words, label
+from ringstead_calllogs.presenting import label
 
 _ = translations("ringstead_calllogs")
 AT_ONCE: Final = 1000
@@ -85,6 +85,22 @@ class _Lines:
         self._text.seek(0)
         self._text.truncate()
         return text.encode()
+
+
+class Words:
+    """The fixed texts of rows in the reader's language, translated once for a file and not once for a row."""
+
+    __slots__ = ("_known", "_text")
+
+    def __init__(self, fmt: Formats) -> None:
+        self._known: dict[Any, str] = {}
+        self._text = fmt.text
+
+    def __call__(self, message: Any) -> str:
+        text = self._known.get(message)
+        if text is None:
+            text = self._known[message] = self._text(message)
+        return text
 
 
 def _cells(row: Any, fmt: Formats, words: Words) -> list[str]:

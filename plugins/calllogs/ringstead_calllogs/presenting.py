@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from ringstead.api import translations
-from ringstead.api.formatting import Formats, format_number_e164, number_tag
+from ringstead.api.formatting import Formats, ListRow, format_number_e164, number_tag
 
 _ = translations("ringstead_calllogs")
 
@@ -45,7 +43,6 @@ LEG: Final = {
 }
 WITHHELD: Final = _("Number withheld")
 NO_NUMBER: Final = _("No number")
-CALL: Final = _("Call ${name}")
 _ICONS: Final = {
     "missed": "phone-missed",
     "voicemail": "voicemail",
@@ -75,23 +72,17 @@ def dial_url(number: str | None) -> str | None:
     return f"tel:{quote(number, safe='+*')}" if number and number[0] in "+*#0123456789" else None
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
-    """A row of the list, ready to show."""
+class RowKind(NamedTuple):
+    """What decides a row's markup; the texts are not translated yet. `who` is None where there is a name or number."""
 
-    id: str
     who: Any
-    fixed: str | None
-    number: Markup | None
-    label: str
+    is_name: bool
+    has_number: bool
+    has_devices: bool
+    dials: bool
+    label: Any
     icon: str
     missed: str | None
-    devices: str
-    duration: str
-    time: str
-    moment: str
-    dial: str | None
-    dial_label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,56 +92,42 @@ class DayGroup:
     id: str
     date: str
     title: Any
-    rows: list[CallRow]
+    rows: list[ListRow]
 
 
-class Words:
-    """The fixed texts of rows in the reader's language, translated once for a page and not once for a row."""
-
-    __slots__ = ("_known", "_text")
-
-    def __init__(self, fmt: Formats) -> None:
-        self._known: dict[Any, str] = {}
-        self._text = fmt.text
-
-    def call(self, who: str) -> str:
-        """What the button that calls somebody says."""
-        return self(CALL).replace("${name}", who)
-
-    def __call__(self, message: Any) -> str:
-        text = self._known.get(message)
-        if text is None:
-            text = self._known[message] = self._text(message)
-        return text
-
-
-def call_row(row: Any, fmt: Formats, words: Words) -> CallRow:
+def call_row(row: Any, fmt: Formats) -> ListRow:
     """A row from the columns of `listing.COLUMNS`."""
-    outgoing = row.direction == "outgoing"
-    number, name = row.number, row.name
-    tag = number_tag(number) if number is not None else None
-    who: Any = name or tag or words(NO_NUMBER if outgoing else WITHHELD)
-    return CallRow(
-        id=str(row.id),
-        who=who,
-        fixed="no" if name else None,
-        number=tag if name else None,
-        label=words(label(outgoing, row.disposition)),
+    outgoing, number, name = row.direction == "outgoing", row.number, row.name
+    dial, devices = dial_url(number), " + ".join(row.devices)
+    kind = RowKind(
+        who=None if name or number else NO_NUMBER if outgoing else WITHHELD,
+        is_name=bool(name),
+        has_number=bool(name and number),
+        has_devices=bool(devices),
+        dials=dial is not None,
+        label=label(outgoing, row.disposition),
         icon=icon_name(outgoing, row.disposition),
         missed="missed" if row.kind == "missed" else None,
-        devices=" + ".join(row.devices),
-        duration=fmt.duration(row.talk_seconds if row.disposition == "answered" else None),
-        time=fmt.time(row.started_at),
-        moment=fmt.iso(row.started_at),
-        dial=dial_url(number),
-        dial_label=words.call(name or format_number_e164(number)) if number else "",
     )
+    tag = number_tag(number) if number else ""
+    words = {
+        "id": str(row.id),
+        "who": name or tag,
+        "number": tag,
+        "devices": devices,
+        "duration": fmt.duration(row.talk_seconds if row.disposition == "answered" else None),
+        "time": fmt.time(row.started_at),
+        "moment": fmt.iso(row.started_at),
+        "dial": dial or "",
+        "called": name or format_number_e164(number) if number else "",
+    }
+    return ListRow(kind, words)
 
 
 def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None) -> list[DayGroup]:
     """Rows grouped by the reader's days. `continues` is the day that the page before ended in."""
     groups: list[DayGroup] = []
-    words, today = Words(fmt), None
+    today = None
     for row in rows:
         day = fmt.local(row.started_at).date()
         if day != today:
@@ -159,7 +136,7 @@ def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None)
                 title = fmt.text(_("${day}, continued", mapping={"day": title}))
             groups.append(DayGroup(f"{row.id.hex[:8]}-{day}", day.isoformat(), title, []))
             today = day
-        groups[-1].rows.append(call_row(row, fmt, words))
+        groups[-1].rows.append(call_row(row, fmt))
     return groups
 
 
