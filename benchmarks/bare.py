@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,23 +15,31 @@ from sqlalchemy.orm import sessionmaker
 
 from ringstead.db.engine import DatabaseUrls
 from ringstead.settings import Settings
+from ringstead_calllogs.listing import COLUMNS
 from ringstead_calllogs.models import Conversation
 
 ROWS = 25
+WINDOW = timedelta(days=60)
 
 
 def calls(request: Request) -> str:
     """The newest calls of the subscriber that the address names, one a line."""
     org_id, subscriber_id = UUID(request.params["org"]), UUID(request.params["person"])
+    now = datetime.now(UTC)
     statement = (
-        select(Conversation)
-        .where(Conversation.org_id == org_id, Conversation.subscriber_id == subscriber_id)
+        select(*COLUMNS)
+        .where(
+            Conversation.org_id == org_id,
+            Conversation.subscriber_id == subscriber_id,
+            Conversation.started_at <= now,
+            Conversation.started_at > now - WINDOW,
+        )
         .order_by(Conversation.started_at.desc(), Conversation.id.desc())
         .limit(ROWS)
     )
     lines = (
-        f"{c.started_at:%Y-%m-%d %H:%M} {c.direction} {c.disposition} {c.other_number} {c.other_name} {c.talk_seconds}"
-        for c in request.dbsession.scalars(statement)
+        f"{call.started_at:%Y-%m-%d %H:%M} {call.kind} {call.disposition} {call.number} {call.name} {call.talk_seconds}"
+        for call in request.dbsession.execute(statement)
     )
     return "\n".join(lines)
 

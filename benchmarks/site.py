@@ -47,14 +47,22 @@ class Site:
             "RINGSTEAD_WEB_WORKERS": str(self.workers),
             "RINGSTEAD_WEB_THREADS": str(self.threads),
         }
-        command = [sys.executable, "-m", "benchmarks.serve", self.server, self.factory]
+        command = [sys.executable, "-m", "benchmarks.serve", self.server, self.factory, str(os.getpid())]
         self.process = subprocess.Popen(command, env=environment, cwd=ROOT, process_group=0)
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server, kindly at first."""
         assert self.process is not None
         self.process.terminate()
         try:

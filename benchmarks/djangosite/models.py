@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+RECEIVED = {
+    "answered": _("Received"),
+    "missed": _("Missed"),
+    "voicemail": _("Went to voicemail"),
+    "answered_elsewhere": _("Answered elsewhere"),
+    "busy": _("Busy"),
+    "failed": _("Not reachable"),
+}
+DIALLED = {
+    "answered": _("Dialled"),
+    "missed": _("No answer"),
+    "voicemail": _("Reached voicemail"),
+    "busy": _("Busy"),
+    "failed": _("Not connected"),
+}
+ICONS = {"missed": "phone-missed", "voicemail": "voicemail"}
 
 
 class Partner(models.Model):
@@ -65,21 +84,45 @@ class Conversation(models.Model):
     started_at = models.DateTimeField()
     id = models.UUIDField()
     subscriber_id = models.UUIDField()
-    linked_id = models.TextField()
+    kind = models.TextField()
     direction = models.TextField()
     disposition = models.TextField()
-    missed = models.BooleanField()
-    other_number = models.TextField(null=True)
-    other_name = models.TextField(null=True)
-    other_subscriber_id = models.UUIDField(null=True)
-    answered_by = models.TextField(null=True)
-    devices = models.TextField()
-    search_text = models.TextField()
-    answered_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField()
+    number = models.TextField(null=True)
+    name = models.TextField(null=True)
+    name_folded = models.TextField()
     ring_seconds = models.IntegerField()
     talk_seconds = models.IntegerField()
-    leg_count = models.SmallIntegerField()
+    devices = models.JSONField()
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it stands in the list of missed calls."""
+        return self.kind == "missed"
+
+    @property
+    def who(self) -> str:
+        """Who is at the other end, in one line."""
+        return self.name or self.number or gettext("Number withheld")
+
+    @property
+    def dial(self) -> str | None:
+        """The address that dials."""
+        return f"tel:{self.number}" if self.number else None
+
+    @property
+    def label(self) -> str:
+        """How it ended, in a word or two."""
+        texts = DIALLED if self.direction == "outgoing" else RECEIVED
+        return str(texts.get(self.disposition, self.disposition))
+
+    @property
+    def icon(self) -> str:
+        """The symbol of a call."""
+        return (
+            "phone-outgoing"
+            if self.direction == "outgoing"
+            else ICONS.get(self.disposition, "phone-incoming")
+        )
 
     class Meta:
         managed = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.world import BYPASS, DATABASE, World
+from benchmarks.world import BYPASS, DATABASE, TIME_ZONE, World
 
 
 def prepare(world: World) -> list[str]:
@@ -34,7 +34,7 @@ def prepare(world: World) -> list[str]:
                 subscriber_id=visitor.subscriber_id,
                 name=visitor.name,
                 extension=visitor.extension,
-                time_zone=visitor.time_zone,
+                time_zone=TIME_ZONE,
             )
             session = SessionStore()
             session["_auth_user_id"] = str(user.pk)
