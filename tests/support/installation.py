@@ -26,9 +26,8 @@ from ringstead.db.engine import DatabaseUrls
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ("ringstead", "ringstead-calllogs", "ringstead-portal")
-_NOT_SOURCE = shutil.ignore_patterns(
-    "build", "dist", "*.egg-info", "__pycache__", ".*", "var", "node_modules", "benchmarks", "docs"
-)
+# Beside the packages in a source folder: what is made there, and what is large and not packaged.
+_NOT_SOURCE = {"benchmarks", "build", "dist", "docs", "node_modules", "tests", "var"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,17 @@ def build_wheels(sources: Iterable[Path], folder: Path) -> None:
     copies = []
     for number, source in enumerate(sources):
         copy = folder / "sources" / f"{number}-{source.name}"
-        shutil.copytree(source, copy, ignore=_NOT_SOURCE)
+        shutil.copytree(source, copy, ignore=_ignore(source))
         copies.append(str(copy))
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), *copies)
+
+
+def _ignore(source: Path) -> Callable[[str, list[str]], set[str]]:
+    def unwanted(folder: str, names: list[str]) -> set[str]:
+        made = {name for name in names if name.startswith((".", "__pycache__")) or name.endswith(".egg-info")}
+        return made | (_NOT_SOURCE if Path(folder) == source else set())
+
+    return unwanted
 
 
 def make_installation(home: Path, wheels: Path, extras: Iterable[str] = ()) -> Installation:

@@ -40,12 +40,13 @@ def main() -> None:
     from sqlalchemy.exc import OperationalError
 
     from ringstead.db.embedded import EmbeddedPostgresError
+    from ringstead.db.migrate import MigrationFailed
     from ringstead.serving import PortTaken
     from ringstead.settings import SettingsError
 
     try:
         cli(prog_name="ringstead")
-    except (SettingsError, EmbeddedPostgresError, PortTaken, PermissionError) as error:
+    except (SettingsError, EmbeddedPostgresError, MigrationFailed, PortTaken, PermissionError) as error:
         click.echo(f"ringstead: {error}", err=True)
         sys.exit(EXIT_UNUSABLE)
     except OperationalError as error:

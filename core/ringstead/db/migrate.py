@@ -12,6 +12,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 CORE_MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # One migration at a time over the whole cluster of processes that start together.
@@ -43,6 +44,10 @@ class HistoryState:
         return self.current == self.head
 
 
+class MigrationFailed(Exception):
+    """A migration raised; the message names its history. Nothing has changed: all run in one transaction."""
+
+
 CORE = History("core", CORE_MIGRATIONS)
 
 
@@ -53,10 +58,24 @@ def upgrade_all(owner_url: str, plugins: Sequence[History] = ()) -> list[History
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             return [
-                upgrade(connection, history) for history in (CORE, *sorted(plugins, key=lambda h: h.name))
+                _upgrade_or_say(connection, history)
+                for history in (CORE, *sorted(plugins, key=lambda h: h.name))
             ]
     finally:
         engine.dispose()
+
+
+def _upgrade_or_say(connection: Connection, history: History) -> HistoryState:
+    try:
+        return upgrade(connection, history)
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        said = str(error).partition("\n")[0]
+        raise MigrationFailed(
+            f"The migrations of {history.name} failed, and nothing was changed: {type(error).__name__}: {said}. "
+            f"Mend: ask whoever wrote it; RINGSTEAD_DISABLED_PLUGINS={history.name} leaves a plugin out."
+        ) from error
 
 
 def upgrade(connection: Connection, history: History) -> HistoryState:

@@ -16,6 +16,7 @@ from ringstead.api import hookspecs
 from ringstead.api.contributions import API_VERSION, PluginInfo
 from ringstead.db.migrate import History
 from ringstead.plugins.faults import PluginFault
+from ringstead.plugins.mapping import forget_package, mapping_fault
 from ringstead.plugins.shapes import misfit
 
 GROUP = "ringstead.plugins"
@@ -85,8 +86,12 @@ def _guarded_load(entry: EntryPoint, distribution: str, strict: bool) -> LoadedP
             raise PluginFault(
                 entry.name, "entry point", "a plugin's name is a free word in lower case", "name"
             )
-        return load_module(entry.name, _imported(entry), distribution)
+        plugin = load_module(entry.name, _imported(entry), distribution)
+        if why := mapping_fault():
+            raise PluginFault(entry.name, "models", why)
+        return plugin
     except PluginFault as fault:
+        forget_package(entry.module.partition(".")[0])
         if strict:
             raise
         log.error("plugin.failed", plugin=entry.name, why=str(fault), exc_info=fault)

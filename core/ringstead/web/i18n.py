@@ -6,11 +6,13 @@ that package's `locale/LANGUAGE/LC_MESSAGES/DOMAIN.mo`. Message ids are the Engl
 
 import gettext
 import re
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
+import structlog
 from babel import Locale, UnknownLocaleError
 from pyramid.config import Configurator
 from pyramid.request import Request
@@ -21,6 +23,7 @@ from ringstead.preferences.cascade import Preferences
 from ringstead.web.folders import plugin_folders
 from ringstead.web.pseudo import pseudo
 
+log = structlog.get_logger(__name__)
 CORE_LOCALE: Final = Path(__file__).parent.parent / "locale"
 SOURCE_LANGUAGE: Final = "en"
 # What a visitor chose on the sign-in page.
@@ -102,8 +105,12 @@ class Translations:
         for domain, folder in folders.items():
             for path in sorted(folder.glob(f"*/LC_MESSAGES/{domain}.mo")):
                 language = path.parent.parent.name.replace("_", "-")
-                with path.open("rb") as stream:
-                    self._catalogues[language, domain] = gettext.GNUTranslations(stream)
+                try:
+                    with path.open("rb") as stream:
+                        self._catalogues[language, domain] = gettext.GNUTranslations(stream)
+                except (OSError, ValueError, struct.error) as error:
+                    # Without it the texts are English; that is no reason not to start.
+                    log.error("catalogue.unreadable", path=str(path), why=str(error))
         languages = {language for language, _ in self._catalogues} | {SOURCE_LANGUAGE}
         self.languages: tuple[str, ...] = tuple(sorted(languages))
         self._find = lru_cache(maxsize=1024)(self._catalogue)

@@ -9,6 +9,7 @@ import pytest
 from ringstead.api import API_VERSION, PluginInfo, hookimpl
 from ringstead.plugins.faults import PluginFault
 from ringstead.plugins.loader import LoadedPlugin, hook_functions, load_module, load_plugins
+from ringstead.plugins.mapping import forget_package
 
 GOOD = """
     from ringstead.api import API_VERSION, PluginInfo, hookimpl
@@ -136,3 +137,45 @@ def test_a_hook_is_called_with_the_arguments_that_it_names(loaded: Callable[...,
 def test_who_a_plugin_is(loaded: Callable[..., LoadedPlugin]) -> None:
     info = loaded("sample").info
     assert info == PluginInfo(name="sample", title="Sample", version="1.0", api=API_VERSION, package="sample")
+
+
+MODELS = """
+    from ringstead.api.models import Base, OrgScoped
+    from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+    class Thing(OrgScoped, Base):
+        __tablename__ = "{table}"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        {more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "said"),
+    [
+        ("bad_thing", 'owner: Mapped["Nobody"] = relationship("Nobody")', "models: When initializing mapper"),
+        ("bad_thing", 'raise RuntimeError("halfway")', "import: raised RuntimeError: halfway"),
+        ("subscriber", "", "import: raised InvalidRequestError: Table 'subscriber' is already defined"),
+    ],
+)
+def test_models_that_cannot_be_set_up_harm_nobody_else(
+    distribution: Callable[..., None], table: str, more: str, said: str
+) -> None:
+    from sqlalchemy import select
+
+    from ringstead.db.base import Base
+    from ringstead.tenancy.models import Subscriber
+
+    distribution("bad", MODELS.format(table=table, more=more) + good("bad"))
+    distribution("tidy", MODELS.format(table="tidy_thing", more="") + good("tidy"))
+    try:
+        found = by_name()
+        assert found["tidy"].state == "active"
+        assert said in found["bad"].why
+        assert said in by_name()["bad"].why, "and the second time too"
+        assert "bad_thing" not in Base.metadata.tables
+        Base.registry.configure()
+        assert "subscriber" in str(select(Subscriber))
+    finally:
+        forget_package("package_tidy")
+        forget_package("package_bad")
