@@ -31,7 +31,7 @@ class House:
         self.server = EmbeddedPostgres(home / "postgres")
         self.server.start()
         self.urls = self.server.urls()
-        upgrade_all(self.urls.owner, [p.history for p in load_plugins() if p.history])
+        upgrade_all(self.urls.owner, [p.history for p in load_plugins(strict=True) if p.history])
         engine = create_engine(self.urls.owner)
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE effect (org_id uuid, what text)"))
@@ -88,6 +88,10 @@ class House:
             return httpx.get(f"http://127.0.0.1:{self.port}/healthz", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def process(self, part: str) -> "subprocess.Popen[bytes]":
+        """The process of «web» or «worker»."""
+        return self._processes[part]
 
     def end_of_log(self) -> str:
         """What web and worker said last."""
