@@ -24,6 +24,9 @@ from ringstead.doctor import check_mail, check_row_security, check_var_folder, c
 from ringstead.mail import MailMessage
 from ringstead.settings import load_settings, plain_database_url
 
+# Most of these start a program of their own.
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

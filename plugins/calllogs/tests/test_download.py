@@ -132,6 +132,7 @@ def test_without_the_right_there_is_no_download(
     client.get("/calls.csv", status=403)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(
     person: Person, portal: Portal, database: Database, wsgi: Any, leg: Make, switch: Any, calls_of: Read
 ) -> None:
