@@ -8,6 +8,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Addresses whose requests open their own sessions, organization by organization, or none at all.
+# Connection trouble, too many connections, and a server that stops or starts (PostgreSQL, appendix A).
+_AWAY = ("08", "53300", "57P")
 _KEPT_BODY_BYTES = 256 * 1024
 _OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
 
@@ -31,10 +33,16 @@ def attempts(request: Request) -> int:
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Whether an error says that the database cannot be reached (and not that a statement was wrong)."""
-    if isinstance(error, PoolTimeout | OperationalError):
+    """Whether an error says that the database cannot be reached, and not that a statement was wrong or too slow."""
+    if isinstance(error, PoolTimeout):
         return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    # An operational error without a state comes from the driver: there was nobody to give one.
+    return isinstance(error, OperationalError) and (state is None or state.startswith(_AWAY))
 
 
 def retry_lost_connections(engine: Engine) -> None:
