@@ -13,7 +13,6 @@ from uuid import UUID
 
 from sqlalchemy import Text, Uuid, any_, bindparam, delete, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import TenantScopeMissing, TenantSession, new_id
@@ -26,7 +25,6 @@ from ringstead_calllogs.records import MENDS, Party, Record, Rejection, utc
 
 # Waiting longer than this for another batch, a switch had better send again.
 _LOCK_WAIT: Final = "15s"
-_KEYS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +179,16 @@ _LEGS_OF_CALLS = (
     )
     .where(LegKey.linked_id == any_(_LINKED))
 )
+_LOCK = text("""
+    SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(hashtextextended('calllogs ' || :org, 0))
+""")
+# One array for each column: a row of parameters for each leg would take longer to write down than to store.
+_CLAIM = text("""
+    INSERT INTO calllogs_leg_key (org_id, id, linked_id, leg_id, started_at)
+    SELECT CAST(:org AS uuid), k.* FROM unnest(CAST(:key AS text[]), CAST(:linked_id AS text[]), CAST(:id AS uuid[]),
+                                               CAST(:started_at AS timestamptz[])) k
+    ON CONFLICT DO NOTHING RETURNING id
+""")
 _REMOVE = (
     delete(Conversation)
     .where(
@@ -193,11 +201,7 @@ _REMOVE = (
 
 def _store(session: TenantSession, legs: Sequence[dict[str, Any]]) -> int:
     """Insert the legs that are new and compute their calls' conversations; returns how many were new."""
-    session.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('calllogs ' || :org, 0))"),
-        {"org": str(session.org_id)},
-    )
+    session.execute(_LOCK, {"wait": _LOCK_WAIT, "org": str(session.org_id)})
     fresh = _without_known(session, legs)
     if not fresh:
         return 0
@@ -218,21 +222,10 @@ def _without_known(session: TenantSession, legs: Sequence[dict[str, Any]]) -> li
     by_key: dict[str, dict[str, Any]] = {}
     for leg in legs:
         by_key.setdefault(leg["key"], leg)
-    fresh: set[str] = set()
-    keys = list(by_key)
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        values = [
-            {
-                "org_id": session.org_id,
-                "id": key,
-                "linked_id": by_key[key]["linked_id"],
-                "leg_id": by_key[key]["id"],
-                "started_at": by_key[key]["started_at"],
-            }
-            for key in keys[start : start + _KEYS_AT_ONCE]
-        ]
-        claim = insert_or(LegKey.__table__).values(values).on_conflict_do_nothing()  # type: ignore[arg-type]  # as above
-        fresh |= set(session.scalars(claim.returning(LegKey.__table__.c.id)))
+    columns = {
+        name: [leg[name] for leg in by_key.values()] for name in ("key", "linked_id", "id", "started_at")
+    }
+    fresh = set(session.scalars(_CLAIM, {"org": session.org_id, **columns}))
     return [leg for key, leg in by_key.items() if key in fresh]
 
 

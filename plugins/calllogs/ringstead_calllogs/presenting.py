@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ringstead.api import translations
-from ringstead.api.formatting import Formats, ListRow, format_number_e164, number_tag
+from ringstead.api.formatting import Formats, ListRow, format_number_e164, format_time, number_tag
 
 _ = translations("ringstead_calllogs")
 
@@ -95,8 +95,8 @@ class DayGroup:
     rows: list[ListRow]
 
 
-def call_row(row: Any, fmt: Formats) -> ListRow:
-    """A row from the columns of `listing.COLUMNS`."""
+def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
+    """A row from the columns of `listing.COLUMNS`; `local` is its start in the reader's zone."""
     outgoing, number, name = row.direction == "outgoing", row.number, row.name
     dial, devices = dial_url(number), " + ".join(row.devices)
     kind = RowKind(
@@ -116,7 +116,7 @@ def call_row(row: Any, fmt: Formats) -> ListRow:
         "number": tag,
         "devices": devices,
         "duration": fmt.duration(row.talk_seconds if row.disposition == "answered" else None),
-        "time": fmt.time(row.started_at),
+        "time": format_time(fmt.locale, local.hour, local.minute),
         "moment": fmt.iso(row.started_at),
         "dial": dial or "",
         "called": name or format_number_e164(number) if number else "",
@@ -129,14 +129,15 @@ def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None)
     groups: list[DayGroup] = []
     today = None
     for row in rows:
-        day = fmt.local(row.started_at).date()
+        local = fmt.local(row.started_at)
+        day = local.date()
         if day != today:
             title = fmt.day(day)
             if not groups and day == continues:
                 title = fmt.text(_("${day}, continued", mapping={"day": title}))
             groups.append(DayGroup(f"{row.id.hex[:8]}-{day}", day.isoformat(), title, []))
             today = day
-        groups[-1].rows.append(call_row(row, fmt))
+        groups[-1].rows.append(call_row(row, local, fmt))
     return groups
 
 
