@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
@@ -32,7 +33,12 @@ class Database:
     def app_engine(self) -> Engine:
         """The engine of the role `ringstead_app`, which obeys row-level security."""
         return create_engine(
-            self.urls.app, pool_size=self._pool_size, max_overflow=self._pool_size, pool_timeout=10
+            self.urls.app,
+            pool_size=self._pool_size,
+            max_overflow=self._pool_size,
+            pool_timeout=10,
+            # Lists read a JSON value with each row; this reads them several times quicker than `json`.
+            json_deserializer=msgspec.json.decode,
         )
 
     @cached_property

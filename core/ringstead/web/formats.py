@@ -173,7 +173,7 @@ class Formats:
 
     def iso(self, moment: datetime) -> str:
         """The `datetime` attribute of a `time` element: `2026-11-22T18:44:00Z`."""
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
     def duration(self, seconds: int | None) -> str:
         """`4:12`; a dash when there is none."""

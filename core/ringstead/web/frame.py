@@ -53,7 +53,7 @@ class Piece:
     def __init__(self, text: str) -> None:
         self._pattern = _MARK.sub(r"%(\1)s", str(text).replace("%", "%%"))
 
-    def filled(self, own: Mapping[str, Markup]) -> Markup:
+    def filled(self, own: Mapping[str, str]) -> Markup:
         """The markup with these words, which are escaped already."""
         return Markup(self._pattern % own)
 
