@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 import webtest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ringstead.api.testing import Client, Person, Tenants
@@ -403,3 +405,36 @@ def test_a_handler_that_fails_is_contained(
     assert "half way" not in answer.text
     assert calls_of(person) == []
     switch.accept(leg(person))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=200),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = ["id", "linked_id", "organization", "domain", "direction", "from", "to", "dialled", "device", "started_at",
+          "answered_at", "ended_at", "disposition", "hangup_cause", "from.number", "from.name", "from.subscriber",
+          "to.extension", "to.name"]  # fmt: skip
+
+
+@given(changes=st.dictionaries(st.sampled_from(PLACES), ANYTHING, min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_field_holds(
+    changes: dict[str, Any], switch: Any, person: Person, leg: Make, calls_of: Read
+) -> None:
+    """Taken or rejected with the field's name, never a fault; what is rejected leaves nothing behind."""
+    record, before = leg(person), len(calls_of(person))
+    for place, value in changes.items():
+        name, _, part = place.partition(".")
+        if part:
+            record[name] = {**record[name], part: value} if isinstance(record[name], dict) else value
+        else:
+            record[name] = value
+    answer = switch.post(record)
+    if answer.status_int == 422:
+        [rejection] = answer.json["rejected"]
+        assert rejection["field"].partition(".")[0] in {*PLACES, ""}
+        assert len(calls_of(person)) == before
+    else:
+        assert answer.status_int == 200
+        assert answer.json["accepted"] + answer.json["duplicates"] == 1
