@@ -7,6 +7,7 @@ A name is `OWNER/file.pt`, where the owner is `core` or a plugin: `calllogs/list
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any, Final
 
 from chameleon.zpt.template import PageTemplateFile
@@ -29,6 +30,9 @@ BOOLEAN: Final = frozenset(
 )
 
 
+_COMPILING: Final = RLock()
+
+
 class TemplateMissing(LookupError):
     """No bundle and no plugin has a template of this name."""
 
@@ -45,6 +49,13 @@ class Template(PageTemplateFile):
         self.domain = domain
         self.extra_builtins = {"_": messages(domain), "ngettext": plurals(domain)}
         super().__init__(str(path), translate=translate, auto_reload=reload, trim_attribute_space=True)
+
+    def cook(self, body: str) -> None:
+        """Compile, one template at a time: CPython counts the depth of a syntax tree for all threads together, and
+        raises SystemError when two of them turn trees into code at once.
+        """
+        with _COMPILING:
+            super().cook(body)
 
     def parse(self, body: str) -> Any:
         """Compile, after checking what a person would otherwise find out from an English text in a German
