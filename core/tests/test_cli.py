@@ -7,8 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -28,13 +27,6 @@ from ringstead.settings import load_settings, plain_database_url
 pytestmark = pytest.mark.slow
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder outside pytest's own, whose parent any other test run locks against the server's system user."""
-    with tempfile.TemporaryDirectory(prefix="ringstead-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,13 +50,6 @@ def let_go(process: subprocess.Popen[str]) -> None:
 
 def first_process(server: EmbeddedPostgres) -> psutil.Process:
     return psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder outside pytest's own, whose parent any other test run locks against the server's system user."""
-    with tempfile.TemporaryDirectory(prefix="ringstead-") as folder:
-        yield Path(folder)
 
 
 def kill_all(*processes: psutil.Process) -> None:
