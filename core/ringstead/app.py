@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pyramid_tm
 from pyramid.config import Configurator
+from pyramid.response import Response
 from pyramid.router import Router
+from webob.request import DisconnectionError
 
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
@@ -29,6 +31,7 @@ TWEENS = (
     "pyramid.tweens.excview_tween_factory",
 )
 ROOMS = ("web.request", "web.i18n", "web.renderer", "web.assets", "web.errors", "auth", "switch")
+GONE = Response(status=400, content_type="text/plain", charset="utf-8", body=b"The body ended too early.\n")
 
 
 class Application:
@@ -39,7 +42,12 @@ class Application:
         self.registry = router.registry
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response: Iterable[bytes] = self._router(environ, start_response)
+        response: Iterable[bytes]
+        try:
+            response = self._router(environ, start_response)
+        except DisconnectionError:
+            # Its sender left in the middle of the body: nobody reads the answer, and it is no fault to be logged.
+            response = GONE(environ, start_response)
         return response
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import sys
 import structlog
 
 # These say every statement, connection or job at `info`; an operator asks for that with `debug`.
-_TALKATIVE = ("alembic", "httpx", "procrastinate", "sqlalchemy.engine", "waitress.queue")
+_TALKATIVE = ("alembic", "httpx", "procrastinate", "sqlalchemy.engine")
 
 
 def configure_logging(level: str = "info", form: str = "console") -> None:
@@ -45,3 +45,5 @@ def configure_logging(level: str = "info", form: str = "console") -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    # It warns of every request that has to wait a moment for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
