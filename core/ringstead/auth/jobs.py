@@ -89,8 +89,5 @@ def tell_password_changed(request: Request, session: TenantSession, person: Acco
 
 def forget_expired(database: Database) -> None:
     """Delete sessions, links and counters whose time is over."""
-    with database.as_operator(
-        "core.forget_expired", "delete expired sign-ins, links and counters"
-    ) as session:
-        for table in ("web_session", "password_reset", "rate_limit"):
-            session.execute(text(f"DELETE FROM {table} WHERE expires_at < now()"))
+    with database.app_engine.begin() as connection:
+        connection.execute(text("SELECT forget_expired()"))

@@ -49,3 +49,23 @@ def upgrade() -> None:
         "audit_entry",
         ["partner_id", "actor_account_id", "id"],
     )
+    _expiry()
+
+
+def _expiry() -> None:
+    """Let the application delete what has expired, of whichever partner, and nothing else.
+
+    A DELETE without a condition needs no policy for reading; with no partner entered, only the policy `expired` lets
+    rows go.
+    """
+    for table in ("web_session", "password_reset"):
+        op.execute(f"CREATE POLICY expired ON {table} FOR DELETE TO ringstead_app USING (expires_at < now())")
+    op.execute("""
+        CREATE FUNCTION forget_expired() RETURNS void LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM set_config('ringstead.partner_id', '', true), set_config('ringstead.org_id', '', true);
+            DELETE FROM web_session;
+            DELETE FROM password_reset;
+            DELETE FROM rate_limit WHERE expires_at < now();
+        END $$
+    """)
