@@ -23,8 +23,8 @@ def needs_transaction(request: Request) -> bool:
 def attempts(request: Request) -> int:
     """How often a request is tried when its transaction collides with another.
 
-    Retrying means keeping the body, so a switch's long batches are not retried here: the switch sends them again. Nor is
-    a body kept that is too long or does not say how long it is: the limit cuts it off while it is read.
+    Retrying means keeping the body, so a switch's long batches are not retried here: the switch sends them again.
+    Nor is a body kept that is too long or does not say how long it is: the limit cuts it off while it is read.
     """
     length = request.environ.get("CONTENT_LENGTH") or "0"
     is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
