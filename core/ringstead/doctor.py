@@ -162,7 +162,8 @@ def check_migrations(settings: Settings, owner_url: str) -> Finding:
     """Core and plugins have their newest tables."""
     from sqlalchemy import create_engine
 
-    from ringstead.db.migrate import CORE, state
+    from ringstead.db.history import CORE
+    from ringstead.db.migrate import state
     from ringstead.plugins.loader import load_plugins
 
     if not owner_url:

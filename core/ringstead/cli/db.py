@@ -12,7 +12,7 @@ import click
 from ringstead.settings import Settings, load_settings, plain_database_url
 
 if TYPE_CHECKING:
-    from ringstead.db.migrate import History
+    from ringstead.db.history import History
 
 Role = Literal["app", "owner", "operator"]
 _ROLES: Final = ("app", "owner", "operator")
@@ -40,7 +40,8 @@ def status() -> None:
     from sqlalchemy import create_engine
 
     from ringstead.db.embedded import running_database
-    from ringstead.db.migrate import CORE, state
+    from ringstead.db.history import CORE
+    from ringstead.db.migrate import state
 
     settings = load_settings()
     with running_database(settings, "owner") as urls:

@@ -5,7 +5,6 @@ It drives Alembic's `MigrationContext` itself, so a plugin's `migrations/` folde
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from alembic.operations import Operations
@@ -14,21 +13,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-CORE_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+from ringstead.db.history import CORE, History
+
 # One migration at a time over the whole cluster of processes that start together.
 _LOCK = 7_214_553_101
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The migrations of one distribution: `name` gives the version table, `folder` holds `versions/*.py`."""
-
-    name: str
-    folder: Path
-
-    @property
-    def version_table(self) -> str:
-        return "alembic_version" if self.name == "core" else f"alembic_version_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +34,6 @@ class HistoryState:
 
 class MigrationFailed(Exception):
     """A migration raised; the message names its history. Nothing has changed: all run in one transaction."""
-
-
-CORE = History("core", CORE_MIGRATIONS)
 
 
 def upgrade_all(owner_url: str, plugins: Sequence[History] = ()) -> list[HistoryState]:

@@ -14,7 +14,7 @@ import structlog
 
 from ringstead.api import hookspecs
 from ringstead.api.contributions import API_VERSION, PluginInfo
-from ringstead.db.migrate import History
+from ringstead.db.history import History
 from ringstead.plugins.faults import PluginFault
 from ringstead.plugins.mapping import forget_package, mapping_fault
 from ringstead.plugins.shapes import misfit
