@@ -24,11 +24,19 @@ ENABLED = 5
 _PAGES = 2_000
 
 
-class _NoSavepoints:
-    """A session without a database: what is measured is the dispatch, not the savepoint around each answer."""
+class _NoDatabase:
+    """A session and connection without a database: what is measured is the dispatch, not the savepoints around it."""
+
+    driver_connection = None
 
     def begin_nested(self) -> nullcontext[None]:
         return nullcontext()
+
+    def connection(self) -> SimpleNamespace:
+        return SimpleNamespace(exec_driver_sql=lambda statement: None, connection=self)
+
+    def flush(self) -> None:
+        """Nothing to write."""
 
 
 def measure(folder: Path, rounds: int) -> Section:
@@ -79,7 +87,7 @@ def _context(features: Any, permissions: frozenset[str]) -> Any:
 
 
 def _pages(registry: Registry, enabled: frozenset[str]) -> float:
-    gate, session = Gate(registry), _NoSavepoints()
+    gate, session = Gate(registry), _NoDatabase()
     started = time.perf_counter()
     for _ in range(_PAGES):
         features = registry.feature_set(enabled)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import multiprocessing
 import os
@@ -58,10 +59,14 @@ def build_app(factory_path: str = APP_FACTORY) -> WsgiApp:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         die_with_parent(parent.pid)
+    # Next to nothing that starting makes is garbage: neither looked through while it comes, nor ever again.
+    gc.disable()
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     module, _, function = factory_path.partition(":")
     app: WsgiApp = getattr(importlib.import_module(module), function)(settings, database_urls(settings))
+    gc.freeze()
+    gc.enable()
     return app
 
 
