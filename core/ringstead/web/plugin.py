@@ -65,7 +65,7 @@ def declare_settings() -> list[Setting]:
             type=str,
             default="UTC",
             level="subscriber",
-            choices=_Zones(sorted(available_timezones())),
+            choices=_Zones(sorted(_Zones._known)),
         ),
         Setting(
             name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"
