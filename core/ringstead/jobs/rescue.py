@@ -24,9 +24,10 @@ _FIND: Final = f"""
     WHERE job.status = 'doing' AND ({_STALLED})
 """
 # The conditions once more, for another worker may have been quicker. A job of which one waiting is enough, and one
-# waits, has nothing left to do.
+# waits, has nothing left to do. A job that is given up and the reason are written in one statement: nobody sees one
+# without the other.
 _TAKE: Final = f"""
-    UPDATE procrastinate_jobs job SET
+    WITH taken AS (UPDATE procrastinate_jobs job SET
         status = CASE
             WHEN EXISTS (SELECT FROM procrastinate_jobs other
                          WHERE other.status = 'todo' AND other.queueing_lock = job.queueing_lock) THEN 'cancelled'
@@ -34,15 +35,15 @@ _TAKE: Final = f"""
             ELSE 'todo' END::procrastinate_job_status,
         attempts = job.attempts + 1, scheduled_at = now(), worker_id = NULL
     WHERE job.id = %(id)s AND job.status = 'doing' AND ({_STALLED})
-    RETURNING job.id, job.status::text, pg_notify(
-        'procrastinate_any_queue_v1', json_build_object('type', 'job_inserted', 'job_id', job.id)::text)
+    RETURNING job.id, job.status::text AS status, pg_notify(
+        'procrastinate_any_queue_v1', json_build_object('type', 'job_inserted', 'job_id', job.id)::text)),
+    kept AS (INSERT INTO job_failure (job_id, error)
+        SELECT id, 'Its worker was killed, or lost the database, each time.' FROM taken WHERE status = 'failed'
+        ON CONFLICT (job_id) DO UPDATE SET at = now(), error = excluded.error)
+    SELECT id, status FROM taken
 """
 _PRUNE: Final = """
     DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => %(stalled)s::float8)
-"""
-_KEEP_FAILURE: Final = """
-    INSERT INTO job_failure (job_id, error) VALUES (%(id)s, 'Its worker was killed, or lost the database, each time.')
-    ON CONFLICT (job_id) DO UPDATE SET at = now(), error = excluded.error
 """
 _UNKNOWN_LIMIT: Final = 10
 log = structlog.get_logger(__name__)
@@ -96,5 +97,3 @@ class Rescuer:
         taken = await self._connector.execute_query_all_async(_TAKE, id=row["id"], limit=limit, **facts)
         for job in taken:
             log.warning("job.taken_over", job=row["task_name"], job_id=job["id"], now=job["status"])
-            if job["status"] == "failed":
-                await self._connector.execute_query_async(_KEEP_FAILURE, id=job["id"])
