@@ -5,18 +5,22 @@ A name is `OWNER/file.pt`, where the owner is `core` or a plugin: `calllogs/list
 `tenants/SLUG/templates/calllogs/list.pt`.
 """
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
+from chameleon.template import get_pkg_digest
 from chameleon.zpt.template import PageTemplateFile
 from markupsafe import Markup
 from pyramid.config import Configurator
 from pyramid.settings import asbool
 
+from ringstead import __version__
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.settings import Settings
+from ringstead.web.compiled import CompiledTemplates
 from ringstead.web.folders import plugin_folders
 from ringstead.web.i18n import Translations, Translator, messages, plurals
 from ringstead.web.scope import page_scope
@@ -45,10 +49,20 @@ class Template(PageTemplateFile):
 
     boolean_attributes = BOOLEAN
 
-    def __init__(self, path: Path, domain: str, translate: Translator, reload: bool) -> None:
+    def __init__(self, path: Path, domain: str, translate: Translator, reload: bool, loader: Any) -> None:
         self.domain = domain
         self.extra_builtins = {"_": messages(domain), "ngettext": plurals(domain)}
-        super().__init__(str(path), translate=translate, auto_reload=reload, trim_attribute_space=True)
+        kept = {} if loader is None else {"loader": loader}
+        super().__init__(
+            str(path), translate=translate, auto_reload=reload, trim_attribute_space=True, **kept
+        )
+
+    def digest(self, body: str, names: Collection[str]) -> str:
+        """What a compiled template is known by: the releases of Python, Chameleon and ours, its text and its names."""
+        sha = get_pkg_digest()
+        for part in (sys.version, __version__, *sorted(BOOLEAN), self.domain, *names, body):
+            sha.update(part.encode() + b"\0")
+        return str(sha.hexdigest())
 
     def cook(self, body: str) -> None:
         """Compile, one template at a time: CPython counts the depth of a syntax tree for all threads together, and
@@ -69,8 +83,9 @@ class Template(PageTemplateFile):
 class Templates:
     """All templates of the deployment. `roots` maps an owner to (templates folder, message domain).
 
-    `bundles` is the folder of partner bundles. Compiled templates are kept by path, and paths by (partner,
-    name); both are bounded by what lies on disk. With `reload`, changed files are compiled anew.
+    `bundles` is the folder of partner bundles, `compiled` one where compiled templates are kept for the next
+    start. In memory they are kept by path, and paths by (partner, name); both are bounded by what lies on disk.
+    With `reload`, changed files are compiled anew.
     """
 
     def __init__(
@@ -79,9 +94,11 @@ class Templates:
         translate: Translator,
         *,
         bundles: Path | None = None,
+        compiled: Path | None = None,
         reload: bool = False,
     ) -> None:
         self._roots, self._bundles = dict(roots), bundles
+        self._loader = CompiledTemplates(compiled) if compiled is not None and not reload else None
         self._translate, self.reload = translate, reload
         self._compiled: dict[Path, Template] = {}
         self._found: dict[tuple[str | None, str], Template] = {}
@@ -105,7 +122,7 @@ class Templates:
         for path in candidates:
             if path in self._compiled or path.is_file():
                 if path not in self._compiled:
-                    self._compiled[path] = Template(path, domain, self._translate, self.reload)
+                    self._compiled[path] = Template(path, domain, self._translate, self.reload, self._loader)
                 return self._compiled[path]
         raise TemplateMissing(f"{name!r} is in none of {', '.join(map(str, candidates))}")
 
@@ -142,6 +159,7 @@ def includeme(config: Configurator) -> None:
         roots,
         translations.translate,
         bundles=settings.tenants_dir,
+        compiled=settings.var_dir / "templates",
         reload=asbool(config.registry.settings.get("reload_templates")),
     )
     config.registry["ringstead.templates"] = templates
