@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, func, insert, literal_column, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, make_transient_to_detached
 
 from ringstead.api.testing import Tenants
 from ringstead.db import session as wall_one
@@ -63,6 +63,34 @@ def test_wall_one_alone_scopes_updates(tenants: Tenants, database: Database) -> 
         session.rollback()
     assert {row.org_id for row in changed} == {own.org_id}
     assert other.org_id not in {row.org_id for row in changed}
+
+
+def test_wall_one_alone_refuses_rows_of_others_by_their_keys(tenants: Tenants, database: Database) -> None:
+    own, other = organizations(tenants, 2)
+    mine, theirs = tenants.subscriber(own), tenants.subscriber(other)
+    keys = [{"org_id": row.org_id, "id": row.id, "name": "changed"} for row in (mine, theirs)]
+    with WithoutWallTwo(database.operator_engine, Scope(own.partner_id, own.org_id)) as session:
+        session.execute(update(Subscriber), keys[:1])
+        with pytest.raises(TenantScopeMismatch):
+            session.execute(update(Subscriber), keys)
+        session.rollback()
+    with WithoutWallTwo(database.operator_engine, Scope(own.partner_id, own.org_id)) as session:
+        row = Subscriber(org_id=theirs.org_id, id=theirs.id, partner_id=other.partner_id)
+        make_transient_to_detached(row)
+        session.add(row)
+        session.delete(row)
+        with pytest.raises(TenantScopeMismatch):
+            session.flush()
+
+
+def test_inside_an_organization_only_its_members_sessions_exist(tenants: Tenants, database: Database) -> None:
+    own, other = organizations(tenants, 2)
+    member = tenants.person(own)
+    for person in (member, tenants.person(other)):
+        tenants.session_token(person)
+    with database.run_as(own.org_id) as session:
+        seen = session.execute(text("SELECT account_id FROM web_session")).scalars().all()
+    assert seen == [member.account.id]
 
 
 def test_wall_two_alone_hides_every_row(

@@ -4,7 +4,7 @@ A session has one immutable scope. Another tenant means another session. The sco
 loader criteria, and into the transaction as `ringstead.partner_id` and `ringstead.org_id`, which the policies read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -268,9 +268,22 @@ def _scope_statement(state: ORMExecuteState) -> None:
     state.statement = _scoped(state.statement, _criteria(session.scope))
     ids = {_ORG_ID: session.scope.org_id, _PARTNER_ID: session.scope.partner_id}
     if isinstance(state.parameters, Sequence):
+        if state.is_update and state.bind_mapper is not None:
+            _check_keys(state.bind_mapper.class_, state.parameters, session.scope)
         state.parameters = [{**row, **ids} for row in state.parameters]
     else:
         state.parameters = {**(state.parameters or {}), **ids}
+
+
+def _check_keys(cls: type, rows: Sequence[Mapping[str, Any]], scope: Scope) -> None:
+    """An UPDATE of many rows by their keys gets no criteria, so the keys must name the session's tenant."""
+    column = "partner_id" if issubclass(cls, PartnerScoped) else "org_id"
+    wanted = getattr(scope, column)
+    is_scoped = issubclass(cls, OrgScoped | DirectoryScoped | PartnerScoped)
+    if is_scoped and (wanted is None or any(row.get(column) != wanted for row in rows)):
+        raise TenantScopeMismatch(
+            f"{cls.__name__}: many rows were updated whose {column} is not the session's"
+        )
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -281,8 +294,8 @@ def _stamp_scope(session: TenantSession, _context: UOWTransaction, _instances: o
             _stamp(row, "org_id", scope.org_id)
         if isinstance(row, PartnerScoped | DirectoryScoped):
             _stamp(row, "partner_id", scope.partner_id)
-    for row in session.dirty:
-        if isinstance(row, OrgScoped):
+    for row in (*session.dirty, *session.deleted):
+        if isinstance(row, OrgScoped | DirectoryScoped):
             _check(row, "org_id", scope.org_id)
         if isinstance(row, PartnerScoped | DirectoryScoped):
             _check(row, "partner_id", scope.partner_id)

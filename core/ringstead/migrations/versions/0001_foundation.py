@@ -358,7 +358,9 @@ def _protect() -> None:
     # Inside an organization only the accounts of its own members exist.
     members = f"SELECT m.account_id FROM membership m WHERE m.org_id = {ORG}"
     protect("account", f"{PARTNER_RULE} AND ({ORG} IS NULL OR id IN ({members}))")
-    for table in ("web_session", "partner_feature", "partner_setting"):
+    # And only their sessions, wherever those are: a new password ends them all.
+    protect("web_session", f"{PARTNER_RULE} AND ({ORG} IS NULL OR account_id IN ({members}))")
+    for table in ("partner_feature", "partner_setting"):
         protect(table, PARTNER_RULE)
     for table in ("organization_feature", "role_permission", "organization_setting", "subscriber_setting"):
         protect(table, ORG_RULE)
