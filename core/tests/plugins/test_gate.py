@@ -352,3 +352,10 @@ def test_a_card_comes_back_after_its_late_call_ended() -> None:
     over.set()
     assert ended.wait(30)
     assert threads.render({"card": lambda: "quick"})["card"] == "quick"
+
+
+def test_cards_that_hang_leave_threads_for_the_others(hang: Callable[..., Any]) -> None:
+    threads = CardThreads(seconds=0.1, threads=4)
+    slow = {f"slow{number}": lambda: str(hang(None, None)) for number in range(4)}
+    assert all(isinstance(answer, TooSlow) for answer in threads.render(slow).values())
+    assert threads.render({**slow, "quick": lambda: "quick"})["quick"] == "quick"
