@@ -7,6 +7,7 @@ import colorsys
 import io
 import itertools
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,16 @@ def test_browser_paints_what_we_compute() -> None:
                 apart = max(abs(a - b) for a, b in zip(wanted, painted[name], strict=True))
                 assert apart <= 2, (theme, color, name, wanted, painted[name])
         browser.close()
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [f'rx="{"1" * 60_000}x"', f'transform="scale(1){" " * 60_000}x"', f'points="{"1" * 60_000}x"'],
+)
+def test_a_long_wrong_value_in_a_drawing_costs_no_time(attribute: str) -> None:
+    began = time.process_time()
+    with pytest.raises(LogoRefused, match="value"):
+        read_logo(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect {attribute}/></svg>'.encode()
+        )
+    assert time.process_time() - began < 1

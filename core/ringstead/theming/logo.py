@@ -25,15 +25,16 @@ SVG_NAMESPACE: Final = "http://www.w3.org/2000/svg"
 SHAPES: Final = {"circle", "ellipse", "line", "path", "polygon", "polyline", "rect"}
 ELEMENTS: Final = SHAPES | {"svg", "g", "title", "desc"}
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
-_NUMBERS: Final = re.compile(rf"\s*{_NUMBER}(?:[\s,]+{_NUMBER})*\s*\Z")
-_ONE: Final = re.compile(rf"\s*{_NUMBER}(?:px|%)?\s*\Z")
+# Possessive (`++`, `*+`): nothing is read twice, so a long wrong value costs no more than a right one.
+_NUMBER = r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d{1,3}+)?+"
+_NUMBERS: Final = re.compile(rf"\s*+{_NUMBER}(?:[\s,]++{_NUMBER})*\s*+\Z")
+_ONE: Final = re.compile(rf"\s*+{_NUMBER}(?:px|%)?\s*+\Z")
 _PATH: Final = re.compile(r"[\sMmZzLlHhVvCcSsQqTtAa0-9eE.,+-]*\Z")
 _PAINT: Final = re.compile(r"(?:none|currentColor|#[0-9a-fA-F]{3}|#[0-9a-fA-F]{6}|[a-z]{3,20})\Z")
 _WORD: Final = re.compile(r"[a-z-]{3,12}\Z")
 _TRANSFORM: Final = re.compile(
-    r"(?:\s*(?:translate|scale|rotate|skewX|skewY|matrix)"
-    rf"\(\s*{_NUMBER}(?:[\s,]+{_NUMBER}){{0,5}}\s*\)\s*,?)+\s*\Z"
+    r"(?:\s*+(?:translate|scale|rotate|skewX|skewY|matrix)"
+    rf"\(\s*+{_NUMBER}(?:[\s,]++{_NUMBER}){{0,5}}\s*+\)\s*+,?)+\s*+\Z"
 )
 # The classes that let a logo take the brand's colours, in light and dark.
 _CLASSES: Final = re.compile(r"(?:l-bg|l-fg|l-dot)\Z")
