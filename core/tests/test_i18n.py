@@ -50,6 +50,9 @@ def formats(translations: Translations) -> Callable[..., Formats]:
         ({"cookie": "de", "accept_language": "en"}, "de"),
         ({"subscriber": "tlh", "cookie": "../../etc", "accept_language": "*;q=x,\x00,de;q=0"}, "en"),
         ({"accept_language": "," * 5000}, "en"),
+        ({"accept_language": "eN_gB"}, "en-GB"),
+        ({"accept_language": "en@x1, en.x2, en-x-3, de;q=0.1"}, "de"),
+        ({"cookie": "de-AT@<b>"}, "en"),
     ],
 )
 def test_locale_is_the_first_wish_with_a_catalogue(wishes: dict[str, str], chosen: str) -> None:

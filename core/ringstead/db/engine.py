@@ -37,6 +37,8 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=self._pool_size,
             pool_timeout=10,
+            # Errors are logged, and a statement's values may be tokens, hashes and what people typed.
+            hide_parameters=True,
             # Lists read a JSON value with each row; this reads them several times quicker than `json`.
             json_deserializer=msgspec.json.decode,
         )
@@ -44,7 +46,7 @@ class Database:
     @cached_property
     def operator_engine(self) -> Engine:
         """The engine of the role `ringstead_operator`, for audited work across tenants."""
-        return create_engine(self.urls.operator, pool_size=1, max_overflow=2)
+        return create_engine(self.urls.operator, pool_size=1, max_overflow=2, hide_parameters=True)
 
     def request_session(
         self, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int

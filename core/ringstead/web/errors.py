@@ -26,6 +26,7 @@ from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
 from ringstead.web.scope import Use, icon_maker
+from ringstead.web.search import is_local
 from ringstead.web.transactions import is_database_away
 
 _ = messages("ringstead")
@@ -35,6 +36,7 @@ _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 START: Final = _("Go to the start page")
+START_URL: Final = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def error_response(request: Request, status: int, detail: str = "", reference: s
         "text": words.text,
         "detail": detail,
         "action": words.action,
-        "action_url": request.path_qs if status == 503 and request.method == "GET" else words.action_url,
+        "action_url": _same_page(request) if status == 503 and request.method == "GET" else words.action_url,
         "reference": reference,
     }
     part = request.headers.get("HX-Request") == "true"
@@ -168,6 +170,21 @@ def error_response(request: Request, status: int, detail: str = "", reference: s
     response = Response(status=status, content_type="text/html", charset="utf-8", text=body)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _same_page(request: Request) -> str:
+    """The address that was asked for, unless a link to it would lead to another host (`//host`)."""
+    try:
+        address: str = request.path_qs
+    except UnicodeDecodeError:
+        return START_URL
+    return address if is_local(address) else START_URL
+
+
+def logged_path(request: Request) -> str:
+    """The path as the log may show it: a link that sets a password is a secret while it lives."""
+    path: str = request.environ.get("PATH_INFO", "")
+    return "/reset/…" if path.startswith("/reset/") else path
 
 
 def _problem(request: Request, status: int, words: Words, detail: str, reference: str) -> Response:
@@ -238,10 +255,9 @@ def undecodable(_error: Exception, request: Request) -> Response:
     return error_response(request, 400, _("The address or a field holds bytes that are not UTF-8 text."))
 
 
-def too_large(_error: BodyTooLarge, request: Request) -> Response:
+def too_large(error: BodyTooLarge, request: Request) -> Response:
     """A body over the limit."""
-    limit = request.deployment.max_body_bytes
-    return error_response(request, 413, _("A request may have ${n} bytes.", n=limit))
+    return error_response(request, 413, _("A request may have ${n} bytes.", n=error.limit))
 
 
 def away(request: Request) -> Response:
@@ -254,10 +270,16 @@ def away(request: Request) -> Response:
 def unexpected(error: Exception, request: Request) -> Response:
     """A fault of ours, or the database away."""
     if is_database_away(error):
-        log.error("database.away", path=request.path, why=str(error).partition("\n")[0])
+        log.error("database.away", path=logged_path(request), why=str(error).partition("\n")[0])
         return away(request)
     reference = "".join(secrets.choice(_ALPHABET) for _letter in range(8))
-    log.error("request.failed", reference=reference, path=request.path, method=request.method, exc_info=error)
+    log.error(
+        "request.failed",
+        reference=reference,
+        path=logged_path(request),
+        method=request.method,
+        exc_info=error,
+    )
     return error_response(request, 500, reference=f"{reference[:4]}-{reference[4:]}")
 
 

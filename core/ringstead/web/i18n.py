@@ -29,6 +29,7 @@ SOURCE_LANGUAGE: Final = "en"
 # What a visitor chose on the sign-in page.
 LANGUAGE_COOKIE: Final = "lang"
 _PLACEHOLDER: Final = re.compile(r"\$(?:\{([A-Za-z_][\w-]*)\}|([A-Za-z_]\w*))")
+_TAG: Final = re.compile(r"([A-Za-z]{2,3})(?:-([A-Za-z]{4}))?(?:-([A-Za-z]{2}|[0-9]{3}))?")
 _QUALITY: Final = re.compile(r"\s*;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*\Z")
 
 
@@ -222,6 +223,18 @@ def _accepted(header: str) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(wanted, key=lambda pair: pair[0]))
 
 
+def _canonical(name: str) -> str | None:
+    """Language, script and region in their usual case; None for anything else.
+
+    What visitors may spell in countless ways must not be countless names: caches and pages go by locale.
+    """
+    found = _TAG.fullmatch(name.replace("_", "-"))
+    if found is None:
+        return None
+    language, script, region = found.groups(default="")
+    return "-".join(filter(None, (language.lower(), script.title(), region.upper())))
+
+
 def choose_locale(
     languages: Iterable[str],
     *,
@@ -240,10 +253,12 @@ def choose_locale(
     known = set(languages)
     candidates = [subscriber, cookie, *_accepted(accept_language or ""), organization, partner]
     for name in candidates:
-        if name and (locale := parse_locale(name)) is not None:
-            tag = name.replace("_", "-")
-            if tag in known or locale.language in known:
-                return tag
+        if name in known:
+            return str(name)
+        tag = _canonical(name) if name else None
+        locale = parse_locale(tag) if tag else None
+        if tag and locale is not None and (tag in known or locale.language in known):
+            return tag
     return SOURCE_LANGUAGE
 
 

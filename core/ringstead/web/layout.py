@@ -76,6 +76,7 @@ class Layout:
         key = (
             context.partner.slug,
             self.brand.digest,
+            self.brand.name,
             context.site.kind,
             context.features.plugins,
             context.permissions,

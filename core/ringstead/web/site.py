@@ -11,6 +11,8 @@ from ringstead.web.transactions import is_database_away
 
 PLATFORM = "platform"
 Handler = Callable[[Request], Response]
+# RFC 1035, section 2.3.4. A longer one is nobody's, and is not worth a look-up and a place in the cache.
+LONGEST_HOST = 253
 
 
 def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
@@ -25,7 +27,7 @@ def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
             request.site, request.site_kind = None, PLATFORM
             return handler(request)
         try:
-            site = hosts.resolve(host) if host else None
+            site = hosts.resolve(host) if 0 < len(host) <= LONGEST_HOST and "\0" not in host else None
         except Exception as error:
             if not is_database_away(error):
                 raise

@@ -1,6 +1,7 @@
 """Small pages and choices of the frame: More, the theme, the language."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
@@ -39,8 +40,7 @@ def choose_language(_context: TenantContext, request: Request) -> Response:
     locale = request.matchdict["locale"]
     if locale not in translations.languages:
         raise HTTPNotFound
-    wanted = request.GET.get("next", "/")
-    response = HTTPSeeOther(wanted if is_local(wanted) else "/")
+    response = HTTPSeeOther(_local(request.GET.get("next", "/")))
     _keep(request, response, LANGUAGE_COOKIE, locale)
     return response
 
@@ -50,7 +50,12 @@ def back_to(request: Request) -> str:
     referrer = request.referer or ""
     prefix = f"{request.host_url}/"
     path = referrer.removeprefix(request.host_url) if referrer.startswith(prefix) else "/"
-    return path if is_local(path) else "/"
+    return _local(path)
+
+
+def _local(url: str) -> str:
+    """The address as a header may hold it, if it stays on this host, else the landing page."""
+    return quote(url, safe="/?&=%#:;,+@!$'()*~[]-._") if is_local(url) else "/"
 
 
 def _keep(request: Request, response: Response, name: str, value: str) -> None:
