@@ -46,6 +46,9 @@ def create_month_partitions(name: str) -> None:
             v_name text := '{name}_' || to_char(v_from AT TIME ZONE 'UTC', 'YYYYMM');
         BEGIN
             IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
+            IF p_at NOT BETWEEN now() - interval '11 years' AND now() + interval '2 months' THEN
+                RAISE EXCEPTION 'no partition of {name} for %: further than 11 years back or 2 months ahead', p_at;
+            END IF;
             PERFORM pg_advisory_xact_lock(hashtext('{name}_ensure_month'));
             -- A new snapshot sees what was made while we waited; to_regclass may still remember that there was nothing.
             IF EXISTS (SELECT FROM pg_class WHERE relname = v_name AND relnamespace = 'public'::regnamespace) THEN
