@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.load import generator_name
-from benchmarks.measure import Section, machine
+from benchmarks.measure import Section
 from benchmarks.world import World
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -14,7 +14,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks
 
-Made by `make bench` on {day}; do not edit. {machine}. PostgreSQL {postgres} on the same machine, load by {load}.
+Made by `make bench` on {day}; do not edit. {machine}. PostgreSQL {postgres}
+on the same machine, load by {load}.
 
 Only ratios are meant to be used, and only those taken side by side in one run: the cases of a table ran by
 turns, {rounds} rounds each, and each figure is the median of the rounds. *Spread* is the largest round over the
@@ -23,13 +24,13 @@ smallest; where it is above 1.3, the machine was too restless for that figure to
 """
 
 
-def report(sections: list[Section], world: World, rounds: int, seconds: float) -> str:
-    """The page as text."""
+def report(sections: list[Section], world: World, rounds: int, seconds: float, machine: str) -> str:
+    """The page as text. `machine` is what `benchmarks.measure.machine` said before the first load."""
     with world.server.connect() as connection:
         postgres = connection.execute("SHOW server_version").fetchone()
     head = _HEAD.format(
         day=date.today().isoformat(),
-        machine=machine(),
+        machine=machine,
         postgres=postgres[0] if postgres else "?",
         load=generator_name(),
         rounds=rounds,

@@ -48,7 +48,7 @@ def measure(
         memory = {name: _weight(site) for name, site in sites.items()}
         kills = {name: _kill(site, targets, probe) for name, site in sites.items()}
         slow = {
-            name: {kind: _under_slow_clients(site, targets, probe, kind) for kind in ("head", "body")}
+            name: {kind: _worst_under_slow_clients(site, targets, probe, kind) for kind in ("head", "body")}
             for name, site in sites.items()
         }
     return _report(seen, memory, kills, slow)
@@ -87,7 +87,8 @@ def _report(
     section.text.append(
         "*kill*: `kill -9` of one worker during a load: connections that broke, answers of 400 and above, the rate "
         "of that load against a quiet one, and the seconds until all workers stood again. *slow*: the rate against a "
-        f"quiet one while {SLOW} clients send the head, or the body of a form, a byte at a time."
+        f"quiet one while {SLOW} clients send the head, or the body of a form, a byte at a time: the worst of three "
+        "tries, as it depends on which worker accepts them."
     )
     return section
 
@@ -121,9 +122,15 @@ def _kill(site: Site, targets: Path, probe: Target, seconds: float = 6) -> Kill:
     return Kill(seen, back[0])
 
 
+def _worst_under_slow_clients(site: Site, targets: Path, probe: Target, kind: str, tries: int = 3) -> Load:
+    """The worst of a few tries: whether slow clients hurt depends on which worker accepts them."""
+    seen = [_under_slow_clients(site, targets, probe, kind) for _ in range(tries)]
+    return min(seen, key=lambda load: load.rate)
+
+
 def _under_slow_clients(site: Site, targets: Path, probe: Target, kind: str) -> Load:
     with _slow_clients(site.port, probe, kind):
-        seen = load(site.port, targets, 3, CONNECTIONS)
+        seen = load(site.port, targets, 2, CONNECTIONS)
     for _ in range(50):
         with contextlib.suppress(OSError):
             if fetch(site.port, probe)[0] == 200:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import dispatch, hosts, page, servers, start, walls  # noqa: E402
 from benchmarks.load import write_targets  # noqa: E402
-from benchmarks.measure import Section  # noqa: E402
+from benchmarks.measure import Section, machine  # noqa: E402
 from benchmarks.report import PAGE, report  # noqa: E402
 from benchmarks.world import World, make_world  # noqa: E402
 from ringstead.serving import APP_FACTORY  # noqa: E402
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each case (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one load (default 3)")
     arguments = parser.parse_args()
-    started = time.monotonic()
+    started, before = time.monotonic(), machine()
     done: list[Section] = []
     with make_world() as world:
         parts = sections(world, arguments.rounds, arguments.seconds)
@@ -53,7 +53,7 @@ def main() -> int:
         for name in wanted:
             print(f"{time.monotonic() - started:5.0f} s  {name} ...", flush=True)
             done.append(parts[name]())
-        text = report(done, world, arguments.rounds, time.monotonic() - started)
+        text = report(done, world, arguments.rounds, time.monotonic() - started, before)
     if arguments.only:
         print(text)
     else:
