@@ -45,11 +45,16 @@ def test_wall_one_alone_scopes_every_kind_of_statement(tenants: Tenants, databas
             in_column = select(
                 select(func.jsonb_agg(literal_column("s.name"))).select_from(people).scalar_subquery()
             )
+            starred = select(literal_column("*")).select_from(inner).subquery("t")
+            in_batch = select(
+                select(func.jsonb_agg(literal_column("t.name"))).select_from(starred).scalar_subquery()
+            )
             twice = select(Subscriber.id).union_all(select(Subscriber.id)).subquery()
             assert session.scalars(select(Subscriber.name)).all() == names
             assert session.scalars(select(alias.name)).all() == names
             assert session.scalars(select(inner.c.name)).all() == names
             assert session.scalar(in_column) == names
+            assert session.scalar(in_batch) == names
             assert session.scalar(select(func.count()).select_from(OrganizationFeature)) == 1
             assert session.scalar(select(func.count()).select_from(twice)) == 2
 

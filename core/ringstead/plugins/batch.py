@@ -92,8 +92,9 @@ def _undone(session: Session, seconds: float) -> Iterator[None]:
 
 
 def _run(session: Session, queries: Mapping[str, Select[Any]], seconds: float) -> dict[str, Rows]:
+    # A star, not the columns: naming them anew for each page would cost more than reading them.
     tables = [
-        select(query.subquery()).limit(MAX_ROWS).subquery(f"card{number}")
+        select(literal_column("*")).select_from(query.subquery()).limit(MAX_ROWS).subquery(f"card{number}")
         for number, query in enumerate(queries.values())
     ]
     columns = [
@@ -105,7 +106,8 @@ def _run(session: Session, queries: Mapping[str, Select[Any]], seconds: float) -
     with _undone(session, seconds):
         answer = session.execute(select(*columns)).one()
     return {
-        card_id: _typed(table, rows) for card_id, table, rows in zip(queries, tables, answer, strict=True)
+        card_id: _typed(card_id, query, rows)
+        for (card_id, query), rows in zip(queries.items(), answer, strict=True)
     }
 
 
@@ -113,14 +115,29 @@ def _row(table: Subquery) -> Any:
     return literal_column(f"to_jsonb({table.name})", JSONB)
 
 
-def _typed(table: Subquery, rows: list[dict[str, Any]]) -> Rows:
+Readers = Mapping[str, Callable[[Any], Any]]
+_readers: dict[tuple[str, tuple[str, ...]], Readers] = {}
+
+
+def _typed(card_id: str, query: Select[Any], rows: list[dict[str, Any]]) -> Rows:
     """Give JSON values back the types that the query's columns have."""
-    readers = {column.name: reader for column in table.c if (reader := _reader(column.type))}
+    if not rows:
+        return rows
+    # A card's labels stand for its columns: one of them has the same type on every page.
+    key = (card_id, tuple(rows[0]))
+    readers = _readers.get(key)
+    if readers is None:
+        readers = _readers[key] = _readers_of(query)
     for row in rows:
-        for key, reader in readers.items():
-            if row.get(key) is not None:
-                row[key] = reader(row[key])
+        for name, reader in readers.items():
+            if row.get(name) is not None:
+                row[name] = reader(row[name])
     return rows
+
+
+def _readers_of(query: Select[Any]) -> Readers:
+    columns = query.subquery().c
+    return {column.name: reader for column in columns if (reader := _reader(column.type))}
 
 
 def _reader(column_type: object) -> Callable[[Any], Any] | None:
