@@ -47,7 +47,7 @@ def measure(
         rows.append([name, *(f"{value:.2f}" for value in columns[:3]), *(f"{v:.0f}" for v in columns[3:])])
     section.table(["", "first page, s", "of which building, s", "CPU, s", "RSS, MB", "PSS, MB"], rows)
     section.text.append(
-        "From the start of the Python process until the landing page was rendered in it; *building* is `make_app`, *CPU* "
+        "From the start of the Python process until its first landing page; *building* is `make_app`, *CPU* "
         "what the process itself computed. "
         "PSS counts a page of memory that processes share by its share."
     )
