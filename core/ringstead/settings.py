@@ -121,7 +121,7 @@ class Settings(BaseModel):
         "postgresql", description="Where throttling counts: `postgresql`, or redis://host:6379/0."
     )
     max_body_bytes: int = Field(
-        10 * 1024 * 1024, ge=1024, description="Largest request body accepted, in bytes; more answers 413."
+        32 * 1024 * 1024, ge=1024, description="Largest request body accepted, in bytes; more answers 413."
     )
     disabled_plugins: Words = Field((), description="Installed plugins that are not loaded.")
     plugin_strict: bool = Field(

@@ -144,7 +144,7 @@ def test_a_record_names_both_ends(legs: list[Leg], way: str) -> None:
     own, other = ("from", "to") if way == "outgoing" else ("to", "from")
     assert record[own]["extension"] == leg.person.extension
     assert record[other]["extension" if way == "internal" else "number"] == leg.other.number
-    assert (record["device"], record["dialled"]) == (leg.phone, leg.dialled)
+    assert (record["device"], record["requested"]) == (leg.phone, {"number": leg.dialled})
     assert record["domain"] == "office.test"
     assert datetime.fromisoformat(record["answered_at"]) == leg.answered
     assert (record["disposition"], record["hangup_cause"]) == ("answered", 16)

@@ -1,6 +1,7 @@
 """Who is who in an organization, for plugins."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text, Uuid, any_, bindparam, select
@@ -13,18 +14,26 @@ from ringstead.tenancy.models import Subscriber
 __all__ = ["SubscriberInfo", "find_subscribers"]
 
 _COLUMNS = (Subscriber.id, Subscriber.name, Subscriber.extension, Subscriber.number)
-_BY_ID = select(*_COLUMNS).where(Subscriber.id == any_(bindparam("wanted", type_=ARRAY(Uuid()))))
-_BY_EXTENSION = select(*_COLUMNS).where(
-    Subscriber.extension == any_(bindparam("wanted", type_=ARRAY(Text())))
-)
+_IDS, _TEXTS = (any_(bindparam("wanted", type_=ARRAY(kind))) for kind in (Uuid(), Text()))
+_BY_ID = select(*_COLUMNS).where(Subscriber.id == _IDS)
+_BY_EXTENSION = select(*_COLUMNS).where(Subscriber.extension == _TEXTS)
+_BY_NUMBER = select(*_COLUMNS).where(Subscriber.number == _TEXTS)
 
 
 def find_subscribers(
-    session: TenantSession, ids: Iterable[UUID] = (), extensions: Iterable[str] = ()
+    session: TenantSession,
+    ids: Iterable[UUID] = (),
+    extensions: Iterable[str] = (),
+    numbers: Iterable[str] = (),
 ) -> list[SubscriberInfo]:
-    """The session's organization's subscribers with these ids or extensions; unknown ones are left out."""
+    """The session's organization's subscribers with these ids, extensions or numbers (E.164); each once."""
     found: dict[UUID, SubscriberInfo] = {}
-    for statement, wanted in ((_BY_ID, list(set(ids))), (_BY_EXTENSION, list(set(extensions)))):
+    asked: list[tuple[Any, list[Any]]] = [
+        (_BY_ID, list(set(ids))),
+        (_BY_EXTENSION, list(set(extensions))),
+        (_BY_NUMBER, list(set(numbers))),
+    ]
+    for statement, wanted in asked:
         if wanted:
             for row in session.execute(statement, {"wanted": wanted}):
                 found[row.id] = SubscriberInfo(*row)

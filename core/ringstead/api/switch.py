@@ -8,7 +8,7 @@ from uuid import UUID
 from pyramid.request import Request
 
 from ringstead.db.engine import Database
-from ringstead.switch.bodies import BodyRefused, Records, read_records
+from ringstead.switch.bodies import BodyRefused, read_records
 from ringstead.switch.nodes import SwitchNode
 from ringstead.tenancy.hosts import HostDirectory, normal_host
 from ringstead.web.problems import problem
@@ -16,7 +16,6 @@ from ringstead.web.problems import problem
 __all__ = [
     "BodyRefused",
     "Database",
-    "Records",
     "SwitchNode",
     "organization_of_domain",
     "problem",

@@ -90,7 +90,7 @@ def to_record(leg: Leg, domain: str) -> dict[str, Any]:
         "direction": leg.way,
         "from": own if is_outgoing else other,
         "to": other if is_outgoing else own,
-        "dialled": leg.dialled,
+        "requested": {"number": leg.dialled},
         "device": leg.phone or None,
         "started_at": leg.started.isoformat(),
         "answered_at": leg.answered.isoformat() if leg.answered else None,

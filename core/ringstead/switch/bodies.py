@@ -1,14 +1,18 @@
-"""Bodies of messages: JSON documents or JSON lines, plain or gzip, never more than the limit in memory."""
+"""Bodies of messages: JSON documents or JSON lines, plain, gzip or zstd, read piece by piece and bounded."""
 
+import sys
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import IO, Final
+from collections.abc import Callable, Iterator
+from typing import IO, Final, Protocol
 
 from pyramid.request import Request
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 _CHUNK: Final = 64 * 1024
-_GZIP: Final = 16 + zlib.MAX_WBITS
 _LONGEST_LINE: Final = 64 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 JSON_TYPES: Final = frozenset({"application/json"})
@@ -23,34 +27,35 @@ class BodyRefused(ValueError):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
-    """The records of a body, each with the number of its line (from 1). `is_batch`: they came as JSON lines."""
+def read_records(request: Request, most: int) -> Iterator[tuple[int, bytes]]:
+    """The records of a request, each with the number of its line (from 1), while the body comes in.
 
-    is_batch: bool
-    lines: tuple[tuple[int, bytes], ...]
-
-
-def read_records(request: Request, most: int) -> Records:
-    """The records of a request: one as `application/json`, up to `most` as `application/x-ndjson`.
-
-    Raises `BodyRefused`: 400 for a body that breaks off, 413 for too much, 415 for types and encodings unknown here,
-    422 for no record at all.
+    One as `application/json`, or up to `most` as `application/x-ndjson`. What is wrong with the body is known when it
+    is reached: raises `BodyRefused`, 400 for a body that breaks off, 413 for too much, 415 for types and encodings
+    unknown here, 422 for no record at all.
     """
     kind = _content_type(request)
     encoding = (request.headers.get("Content-Encoding") or "").strip().lower()
     limit = request.deployment.max_body_bytes
+    count = 0
     try:
-        if kind in JSON_TYPES:
-            document = read_document(request.body_file, encoding, limit)
-            lines = tuple([(1, document)] if document.strip() else [])
-        else:
-            lines = tuple(_at_most(most, read_lines(request.body_file, encoding, limit)))
+        for count, line in enumerate(_records(request.body_file, kind, encoding, limit), start=1):
+            if count > most:
+                raise BodyRefused(
+                    413, f"a request may have {most} records; send the rest in further requests"
+                )
+            yield line
     except OSError as error:
         raise BodyRefused(400, "the body ends early; send it again") from error
-    if not lines:
+    if not count:
         raise BodyRefused(422, "there is no record in it; send one JSON object a line")
-    return Records(kind in LINES_TYPES, lines)
+
+
+def _records(stream: IO[bytes], kind: str, encoding: str, limit: int) -> Iterator[tuple[int, bytes]]:
+    if kind in LINES_TYPES:
+        yield from read_lines(stream, encoding, limit)
+    elif (document := read_document(stream, encoding, limit)).strip():
+        yield 1, document
 
 
 def _content_type(request: Request) -> str:
@@ -64,13 +69,6 @@ def _content_type(request: Request) -> str:
     if charset not in ("", "charset=utf-8", "charset=utf8"):
         raise BodyRefused(415, "records are UTF-8; leave the charset away")
     return kind.strip()
-
-
-def _at_most(most: int, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    for count, line in enumerate(lines, start=1):
-        if count > most:
-            raise BodyRefused(413, f"a request may have {most} records; send the rest in further requests")
-        yield line
 
 
 def read_lines(
@@ -116,28 +114,74 @@ def _decoded(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
         while chunk := stream.read(_CHUNK):
             yield chunk
         return
-    if encoding not in ("gzip", "x-gzip"):
-        raise BodyRefused(415, f"Content-Encoding {encoding[:40]!r} is not known here; send gzip or none")
     try:
-        yield from _inflated(stream)
-    except zlib.error as error:
+        yield from _unfolded(stream, *_CODINGS[encoding])
+    except KeyError:
+        known = "send gzip, zstd or none"
+        raise BodyRefused(415, f"Content-Encoding {encoding[:40]!r} is not known here; {known}") from None
+
+
+class _Inflater:
+    """zlib's decompressor with the manners of the newer ones: `needs_input`, and input kept until it is unfolded."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._zlib.unconsumed_tail
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, most)
+
+
+class Unfolder(Protocol):
+    """A decompressor that never gives more than it is asked for: a bomb does not unfold in memory."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, most: int, /) -> bytes: ...
+
+
+def _zstd() -> Unfolder:
+    # Eight megabytes of window are what RFC 8878 asks every receiver to have.
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 23})
+
+
+_CODINGS: Final[dict[str, tuple[Callable[[], Unfolder], type[Exception], str]]] = {
+    "gzip": (_Inflater, zlib.error, "gzip"),
+    "x-gzip": (_Inflater, zlib.error, "gzip"),
+    "zstd": (_zstd, zstd.ZstdError, "zstd"),
+}
+
+
+def _unfolded(
+    stream: IO[bytes], make: Callable[[], Unfolder], wrong: type[Exception], name: str
+) -> Iterator[bytes]:
+    """A compressed stream, which may have several members (RFC 1952, RFC 8878), unfolded piece by piece."""
+    try:
+        unfolder = make()
+        while waiting := stream.read(_CHUNK):
+            while waiting or not (unfolder.needs_input or unfolder.eof):
+                if unfolder.eof:
+                    unfolder = make()
+                yield unfolder.decompress(waiting, _CHUNK)
+                waiting = unfolder.unused_data if unfolder.eof else b""
+    except wrong as error:
         raise BodyRefused(
-            400, "the body is not valid gzip; send it whole, or without Content-Encoding"
+            400, f"the body is not valid {name}; send it whole, or without Content-Encoding"
         ) from error
-
-
-def _inflated(stream: IO[bytes]) -> Iterator[bytes]:
-    """A gzip stream, which may have several members (RFC 1952, section 2.2), unfolded piece by piece."""
-    inflater = zlib.decompressobj(_GZIP)
-    while waiting := stream.read(_CHUNK):
-        while waiting:
-            if inflater.eof:
-                inflater = zlib.decompressobj(_GZIP)
-            # The second argument keeps a bomb from unfolding in memory at once.
-            yield inflater.decompress(waiting, _CHUNK)
-            waiting = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-    while not inflater.eof:
-        more = inflater.decompress(b"", _CHUNK)
-        if not more:
-            raise BodyRefused(400, "the gzip body ends early; send it again")
-        yield more
+    if not unfolder.eof:
+        raise BodyRefused(400, f"the {name} body ends early; send it again")

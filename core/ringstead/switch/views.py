@@ -52,6 +52,6 @@ def _failed(path: str, error: Exception, plugin: str = "core") -> Response:
     else:
         log.error("switch.failed", message=path, plugin=plugin, exc_info=error)
     detail = "The database does not answer." if away else f"The handler of {path!r} failed."
-    answer = problem(503, "Not now", f"{detail} Nothing was stored; send the message again.")
+    answer = problem(503, "Not now", f"{detail} Nothing was acknowledged; send the message again.")
     answer.headers["Retry-After"] = _RETRY_SECONDS
     return answer

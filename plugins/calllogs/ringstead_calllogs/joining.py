@@ -1,94 +1,191 @@
 """Legs of one call, joined into one conversation for each person. Pure: legs in any order give the same rows."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from hashlib import sha1
+from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ringstead_calllogs.records import UNANSWERED
 
 # Of legs that start in one moment, the one from outside is first: a forward goes out because a call came in.
 _RANKS: Final = {"incoming": 0, "internal": 1, "outgoing": 2}
-_CONVERSATIONS: Final = uuid5(NAMESPACE_URL, "calllogs:conversation")
+# How a call ended for who was called, if one of their legs says so: the first of these that does.
+_CALLED: Final = ("answered", "voicemail", "forwarded", "blocked", "answered_elsewhere")
+# Which person's row stands for an incoming call.
+_TELLING: Final = ("answered", "voicemail", "forwarded", "missed", "blocked", "answered_elsewhere")
+_MISSED: Final = UNANSWERED - {"answered_elsewhere"} | {"voicemail", "abandoned"}
+_CONVERSATIONS: Final = uuid5(NAMESPACE_URL, "calllogs:conversation").bytes
+_ZERO: Final = UUID(int=0)
 
 
-class LegFacts(NamedTuple):
-    """What joining needs to know of a leg; the fields are columns of `Leg`."""
+class LegRow(NamedTuple):
+    """A leg as it is stored: the fields are columns of `Leg`."""
 
+    org_id: UUID
+    id: UUID
     key: str
     linked_id: str
+    revision: int
     direction: str
     disposition: str
     started_at: datetime
     answered_at: datetime | None
     ended_at: datetime
+    hangup_cause: int | None
     from_subscriber_id: UUID | None
     from_number: str | None
     from_name: str | None
+    requested_subscriber_id: UUID | None
+    requested_number: str | None
+    requested_name: str | None
     to_subscriber_id: UUID | None
     to_number: str | None
     to_name: str | None
-    dialled: str | None
     device: str | None
+    trace_id: str | None
+    node_id: UUID
 
 
-def conversation_id(org_id: UUID, subscriber_id: UUID, linked_id: str) -> UUID:
-    """The id of a person's row for a call; the same however often, and from which legs, it is computed."""
-    return uuid5(_CONVERSATIONS, f"{org_id} {subscriber_id} {linked_id}")
+class ConversationRow(NamedTuple):
+    """A conversation as it is stored: the fields are columns of `Conversation`."""
+
+    org_id: UUID
+    id: UUID
+    subscriber_id: UUID | None
+    linked_id: str
+    is_primary: bool
+    kind: str
+    direction: str
+    is_internal: bool
+    disposition: str
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime
+    number: str | None
+    name: str | None
+    name_folded: str
+    other_subscriber_id: UUID | None
+    requested_number: str | None
+    requested_name: str | None
+    ring_seconds: int
+    talk_seconds: int
+    devices: list[str]
+    leg_count: int
+    trace_id: str | None
 
 
-def people_of(legs: Sequence[LegFacts]) -> set[UUID]:
+class Party(NamedTuple):
+    """Who is at the other end."""
+
+    number: str | None
+    name: str | None
+    subscriber_id: UUID | None
+
+
+def conversation_id(org_id: UUID, subscriber_id: UUID | None, linked_id: str) -> UUID:
+    """The id of a person's row for a call (RFC 9562, 5.5): the same however often, and from which legs."""
+    name = org_id.bytes + (_ZERO if subscriber_id is None else subscriber_id).bytes + linked_id.encode()
+    return UUID(bytes=sha1(_CONVERSATIONS + name, usedforsecurity=False).digest()[:16], version=5)
+
+
+def people_of(legs: Iterable[LegRow]) -> set[UUID]:
     """The subscribers whose legs these are."""
     ends = {leg.from_subscriber_id for leg in legs} | {leg.to_subscriber_id for leg in legs}
     return {person for person in ends if person is not None}
 
 
-def conversations(org_id: UUID, legs: Sequence[LegFacts]) -> list[dict[str, Any]]:
-    """The rows of `Conversation` for the legs of one call, one for each subscriber who has a leg in it."""
-    ordered = sorted(legs, key=lambda leg: (leg.started_at, _RANKS[leg.direction], leg.key))
-    return [_conversation(org_id, person, ordered) for person in sorted(people_of(legs))]
+def conversations(legs: Sequence[LegRow]) -> list[ConversationRow]:
+    """The rows of `Conversation` for the legs of one call: one for each subscriber in it, but at least one."""
+    ordered = sorted(legs, key=_order) if len(legs) > 1 else legs
+    people = people_of(ordered)
+    if not people:
+        return [_conversation(None, ordered, ordered)]
+    if len(people) == 1:
+        [person] = people
+        mine = [leg for leg in ordered if person in (leg.from_subscriber_id, leg.to_subscriber_id)]
+        return [_conversation(person, mine, ordered)]
+    rows = []
+    for person in sorted(people, key=lambda person: person.int):
+        mine = [leg for leg in ordered if person in (leg.from_subscriber_id, leg.to_subscriber_id)]
+        rows.append(_conversation(person, mine, ordered))
+    telling = min(rows, key=lambda row: _telling(row, ordered[0]))
+    return [row if row is telling else row._replace(is_primary=False) for row in rows]
 
 
-def _conversation(org_id: UUID, person: UUID, legs: Sequence[LegFacts]) -> dict[str, Any]:
-    mine = [leg for leg in legs if person in (leg.from_subscriber_id, leg.to_subscriber_id)]
+def _order(leg: LegRow) -> tuple[datetime, int, str]:
+    return leg.started_at, _RANKS[leg.direction], leg.key
+
+
+def _telling(row: ConversationRow, first: LegRow) -> tuple[bool, int, datetime, UUID]:
+    """The lowest is the row that stands for the call: the caller's if one of us called, else that of who took it."""
+    person = row.subscriber_id or _ZERO
+    calls = person == first.from_subscriber_id
+    rank = _TELLING.index(row.disposition) if row.disposition in _TELLING else len(_TELLING)
+    return not calls, rank, row.started_at, person
+
+
+def _conversation(person: UUID | None, mine: Sequence[LegRow], legs: Sequence[LegRow]) -> ConversationRow:
+    first = mine[0]
     # Who calls their own number dialled it.
-    dialled = mine[0].from_subscriber_id == person
-    side = [leg for leg in mine if (leg.from_subscriber_id if dialled else leg.to_subscriber_id) == person]
-    disposition = _of_caller(side) if dialled else _of_called(person, side, legs)
+    dialled = first.direction == "outgoing" if person is None else first.from_subscriber_id == person
+    side = _side(person, mine, dialled)
     answered = [leg for leg in side if leg.disposition == "answered" and leg.answered_at is not None]
-    answered_at = min((leg.answered_at for leg in answered if leg.answered_at), default=None)
-    first = answered[0] if answered else side[0]
-    return {
-        "org_id": org_id,
-        "id": conversation_id(org_id, person, first.linked_id),
-        "subscriber_id": person,
-        "linked_id": first.linked_id,
-        "started_at": mine[0].started_at,
-        "kind": _kind(dialled, disposition),
-        "direction": "outgoing" if dialled else "incoming",
-        "disposition": disposition,
-        **(_dialled_party(side, first) if dialled else _calling_party(first)),
-        "answered_at": answered_at,
-        "ended_at": max(leg.ended_at for leg in mine),
-        "ring_seconds": _seconds(mine[0].started_at, answered_at or max(leg.ended_at for leg in side)),
-        "talk_seconds": _talk_seconds(answered),
-        "devices": _devices(answered or side, dialled),
-        "leg_count": len(mine),
-    }
+    answered_at = min([leg.answered_at for leg in answered if leg.answered_at], default=None)
+    disposition = _of_caller(side) if dialled or person is None else _of_called(person, side, legs)
+    telling = answered[0] if answered else side[0]
+    other = _dialled_party(side, telling) if dialled else _calling_party(telling)
+    rang_until = answered_at or max([leg.ended_at for leg in side])
+    # By place, in the order of the fields: this is done for every row that is ever taken in.
+    return ConversationRow(
+        first.org_id,
+        conversation_id(first.org_id, person, first.linked_id),
+        person,
+        first.linked_id,
+        True,  # is_primary, until there are others
+        "dialled" if dialled else "missed" if disposition in _MISSED else "received",
+        "outgoing" if dialled else "incoming",
+        telling.direction == "internal",
+        disposition,
+        first.started_at,
+        answered_at,
+        max([leg.ended_at for leg in mine]),
+        other.number,
+        other.name or None,
+        folded(other.name or ""),
+        other.subscriber_id,
+        None if dialled else telling.requested_number,
+        None if dialled else telling.requested_name,
+        max(0, int((rang_until - first.started_at).total_seconds())),
+        _talk_seconds(answered),
+        _devices(answered or side, dialled),
+        len(mine),
+        next((leg.trace_id for leg in mine if leg.trace_id is not None), None),
+    )
 
 
-def _of_called(person: UUID, side: Sequence[LegFacts], legs: Sequence[LegFacts]) -> str:
+def _side(person: UUID | None, mine: Sequence[LegRow], dialled: bool) -> Sequence[LegRow]:
+    """Those of a person's legs in which they are what they are in the whole: the caller, or the one who was called."""
+    if person is None or len(mine) == 1:
+        return mine
+    return [leg for leg in mine if (leg.from_subscriber_id if dialled else leg.to_subscriber_id) == person]
+
+
+def _of_called(person: UUID, side: Sequence[LegRow], legs: Sequence[LegRow]) -> str:
     """How a call ended for somebody who was called. If nobody took it, busy and unreachable are missed too."""
     seen = {leg.disposition for leg in side}
-    for disposition in ("answered", "voicemail", "forwarded", "blocked", "answered_elsewhere"):
+    for disposition in _CALLED:
         if disposition in seen:
             return disposition
+    if len(legs) == 1:
+        return "missed"
     since = side[0].started_at
     return "answered_elsewhere" if any(_took_it(leg, person, since) for leg in legs) else "missed"
 
 
-def _took_it(leg: LegFacts, person: UUID, since: datetime) -> bool:
+def _took_it(leg: LegRow, person: UUID, since: datetime) -> bool:
     """Whether a leg shows that somebody else answered while or after `person` was rung (and not before, who then
     handed the call over to them). An end without a subscriber may be a prompt, unless it is outside."""
     if leg.disposition != "answered" or leg.answered_at is None or leg.answered_at < since:
@@ -96,7 +193,7 @@ def _took_it(leg: LegFacts, person: UUID, since: datetime) -> bool:
     return leg.to_subscriber_id not in (None, person) or leg.direction == "outgoing"
 
 
-def _of_caller(side: Sequence[LegFacts]) -> str:
+def _of_caller(side: Sequence[LegRow]) -> str:
     """How a call ended for who made it: with the best of the phones that rang, else with the last."""
     seen = {leg.disposition for leg in side}
     if seen & {"answered", "answered_elsewhere"}:
@@ -104,41 +201,26 @@ def _of_caller(side: Sequence[LegFacts]) -> str:
     if "voicemail" in seen:
         return "voicemail"
     tried = [leg for leg in side if leg.disposition != "forwarded"] or side
-    return max(tried, key=lambda leg: (leg.ended_at, leg.key)).disposition
+    last = max(tried, key=lambda leg: (leg.ended_at, leg.key)).disposition
+    return "abandoned" if last == "cancelled" else last
 
 
-def _kind(dialled: bool, disposition: str) -> str:
-    if dialled:
-        return "dialled"
-    return "missed" if disposition in UNANSWERED - {"answered_elsewhere"} | {"voicemail"} else "received"
+def _calling_party(leg: LegRow) -> Party:
+    """Who called."""
+    return Party(leg.from_number, leg.from_name, leg.from_subscriber_id)
 
 
-def _calling_party(leg: LegFacts) -> dict[str, Any]:
-    """Who called, and what they dialled to do so."""
-    return _party(leg.from_number, leg.from_name, leg.from_subscriber_id) | {"dialled": leg.dialled}
+def _dialled_party(side: Sequence[LegRow], telling: LegRow) -> Party:
+    """Whom somebody called: who has the number they asked for, else that number if it rang several (a group)."""
+    wanted = side[0].requested_number
+    reached = next((leg for leg in side if wanted is not None and leg.to_number == wanted), None)
+    if reached is None and wanted is not None and len({leg.to_number for leg in side}) > 1:
+        return Party(wanted, side[0].requested_name, side[0].requested_subscriber_id)
+    leg = reached or telling
+    return Party(leg.to_number, leg.to_name, leg.to_subscriber_id)
 
 
-def _dialled_party(side: Sequence[LegFacts], first: LegFacts) -> dict[str, Any]:
-    """Whom somebody called: who has the number they dialled, else that number if it rang several (a group)."""
-    dialled = side[0].dialled
-    reached = next((leg for leg in side if dialled is not None and leg.to_number == dialled), None)
-    if reached is None and dialled is not None and len({leg.to_number for leg in side}) > 1:
-        party = _party(dialled, None, None)
-    else:
-        leg = reached or first
-        party = _party(leg.to_number, leg.to_name, leg.to_subscriber_id)
-    return party | {"dialled": None}
-
-
-def _party(number: str | None, name: str | None, subscriber_id: UUID | None) -> dict[str, Any]:
-    return {
-        "number": number,
-        "name": name or None,
-        "name_folded": folded(name or ""),
-        "other_subscriber_id": subscriber_id,
-    }
-
-
+@lru_cache(maxsize=20_000)
 def folded(text: str) -> str:
     """Words for searching: lower case, without accents, a space before each."""
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -146,14 +228,16 @@ def folded(text: str) -> str:
     return "".join(f" {word}" for word in words)
 
 
-def _devices(legs: Sequence[LegFacts], dialled: bool) -> list[str]:
+def _devices(legs: Sequence[LegRow], dialled: bool) -> list[str]:
     """The person's own phones: a leg names the caller's only when the call goes out."""
     devices = (leg.device for leg in legs if (leg.direction == "outgoing") == dialled)
     return list(dict.fromkeys(device for device in devices if device))
 
 
-def _talk_seconds(answered: Sequence[LegFacts]) -> int:
+def _talk_seconds(answered: Sequence[LegRow]) -> int:
     """Seconds during which at least one leg was talking: legs of a transfer overlap."""
+    if len(answered) == 1 and answered[0].answered_at is not None:
+        return int((answered[0].ended_at - answered[0].answered_at).total_seconds())
     total, until = 0.0, None
     for leg in sorted(answered, key=lambda leg: (leg.answered_at, leg.ended_at)):
         assert leg.answered_at is not None, "only answered legs are given"
@@ -162,7 +246,3 @@ def _talk_seconds(answered: Sequence[LegFacts]) -> int:
             total += (leg.ended_at - begin).total_seconds()
             until = leg.ended_at
     return int(total)
-
-
-def _seconds(begin: datetime, end: datetime) -> int:
-    return max(0, int((end - begin).total_seconds()))

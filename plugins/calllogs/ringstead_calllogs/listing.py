@@ -15,7 +15,7 @@ from sqlalchemy import DateTime, Row, Select, Uuid, bindparam, func, select, tup
 
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.filters import Cursor, Filter
-from ringstead_calllogs.joining import LegFacts, folded
+from ringstead_calllogs.joining import LegRow, folded
 from ringstead_calllogs.models import Conversation, Leg, LegKey
 from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.records import NEWEST, OLDEST
@@ -158,7 +158,7 @@ _ONE = (
     .limit(1)
 )
 _LEGS = (
-    select(*(getattr(Leg, name) for name in LegFacts._fields), Leg.hangup_cause)
+    select(*(getattr(Leg, name) for name in LegRow._fields))
     .join(
         LegKey,
         (LegKey.org_id == Leg.org_id) & (LegKey.leg_id == Leg.id) & (LegKey.started_at == Leg.started_at),

@@ -7,10 +7,10 @@ they are no public number (an extension, a feature code). A withheld number is N
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import Computed, Text
+from sqlalchemy import Computed, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringstead.api.models import Base, CreatedAt, OrgScoped
@@ -28,12 +28,24 @@ class LegKey(OrgScoped, Base):
     linked_id: Mapped[ByteText]
     leg_id: Mapped[UUID]
     started_at: Mapped[datetime]
+    revision: Mapped[int]
+
+
+class Merge(OrgScoped, Base):
+    """A call that another one took over (an attended transfer): `id` is its linked id, `into_id` that of the other."""
+
+    __tablename__ = "calllogs_merge"
+
+    id: Mapped[ByteText] = mapped_column(primary_key=True)
+    into_id: Mapped[ByteText]
 
 
 class Leg(OrgScoped, Base):
     """One leg. `direction` is the call's: incoming, outgoing or internal. `hangup_cause` is the switch's own number.
 
-    `device` is the phone that called when `direction` is outgoing, else the phone that was called.
+    Three parties are kept apart: `from` calls, `requested` is whom they asked for (a group, somebody who forwards),
+    `to` is whose phone this leg tried. `device` is the phone that called when `direction` is outgoing, else the phone
+    that was called. `trace_id` names the routing decision that led to the leg.
     """
 
     __tablename__ = "calllogs_leg"
@@ -42,6 +54,7 @@ class Leg(OrgScoped, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[ByteText]
     linked_id: Mapped[ByteText]
+    revision: Mapped[int]
     direction: Mapped[str]
     disposition: Mapped[str]
     answered_at: Mapped[datetime | None]
@@ -50,11 +63,14 @@ class Leg(OrgScoped, Base):
     from_subscriber_id: Mapped[UUID | None]
     from_number: Mapped[str | None]
     from_name: Mapped[str | None]
+    requested_subscriber_id: Mapped[UUID | None]
+    requested_number: Mapped[str | None]
+    requested_name: Mapped[str | None]
     to_subscriber_id: Mapped[UUID | None]
     to_number: Mapped[str | None]
     to_name: Mapped[str | None]
-    dialled: Mapped[str | None]
     device: Mapped[str | None]
+    trace_id: Mapped[str | None]
     node_id: Mapped[UUID]
     received_at: Mapped[CreatedAt]
 
@@ -63,28 +79,41 @@ class Conversation(OrgScoped, Base):
     """A call as one person sees it. `id` comes from person and call, so it stays the same however often it is computed.
 
     `kind` is the list that it stands in (missed, received, dialled), `direction` the person's side of it (incoming,
-    outgoing), `disposition` how it ended for this person. `number`, `name`, `other_subscriber_id` are the other party,
-    `dialled` is what the caller dialled to reach this person, if that is known.
+    outgoing), `is_internal` whether it stayed within the organization, `disposition` how it ended for this person.
+    `number`, `name`, `other_subscriber_id` are the other party; `requested_*` is whom the caller asked for, if known.
+    Exactly one row of a call has `is_primary`: it stands for the call where the whole organization's are listed or
+    counted. A call that reached nobody of the organization has one row without a subscriber.
     """
 
     __tablename__ = "calllogs_conversation"
 
     started_at: Mapped[datetime] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    subscriber_id: Mapped[UUID]
+    subscriber_id: Mapped[UUID | None]
     linked_id: Mapped[ByteText]
+    is_primary: Mapped[bool]
     kind: Mapped[str]
     direction: Mapped[str]
+    is_internal: Mapped[bool]
     disposition: Mapped[str]
     number: Mapped[ByteText | None]
     number_reversed: Mapped[ByteText | None] = mapped_column(Computed("reverse(number)", persisted=True))
     name: Mapped[str | None]
     name_folded: Mapped[str]
     other_subscriber_id: Mapped[UUID | None]
-    dialled: Mapped[str | None]
+    requested_number: Mapped[str | None]
+    requested_name: Mapped[str | None]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime]
     ring_seconds: Mapped[int]
     talk_seconds: Mapped[int]
     devices: Mapped[list[str]]
     leg_count: Mapped[int]
+    trace_id: Mapped[str | None]
+
+
+def table_of(model: type[Base]) -> Table:
+    """A model's table, for what works on tables: bulk loading."""
+    table: Any = model.__table__
+    assert isinstance(table, Table)
+    return table

@@ -18,16 +18,22 @@ def stored_number(text: str | None, region: str, extensions: Collection[str] = (
 
     `region` (ISO 3166, such as US) reads national numbers; `extensions` are the organization's own and stay.
     """
-    if text is None or text.strip().lower() in WITHHELD:
+    if text is None:
         return None
+    bare, stored = _understood(text, region)
+    return bare if bare is not None and bare in extensions else stored
+
+
+@lru_cache(maxsize=50_000)
+def _understood(text: str, region: str) -> tuple[str | None, str | None]:
+    """The bare number, if it is one, and what is stored of it where no extension is like it."""
+    if text.strip().lower() in WITHHELD:
+        return None, None
     bare = bare_number(text)
-    if bare is None:
-        return text.strip()
-    if bare in extensions:
-        return bare
-    return e164(bare, region) or bare
+    return (None, text.strip()) if bare is None else (bare, e164(bare, region) or bare)
 
 
+@lru_cache(maxsize=50_000)
 def bare_number(text: str) -> str | None:
     """A dialled string without separators; None for what nobody can dial (a SIP user such as `alice`)."""
     bare = _SEPARATORS.sub("", text.strip())

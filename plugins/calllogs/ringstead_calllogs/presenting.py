@@ -28,7 +28,7 @@ DIALLED: Final = {
     "blocked": _("Not allowed"),
     "busy": _("Busy"),
     "failed": _("Not connected"),
-    "cancelled": _("Cancelled"),
+    "abandoned": _("Cancelled"),
 }
 LEG: Final = {
     "answered": _("Answered"),

@@ -33,6 +33,10 @@ NEWEST: Final = timedelta(days=1)
 UNANSWERED: Final = frozenset({"missed", "busy", "failed", "cancelled", "answered_elsewhere"})
 
 
+# The parties of a record by their names there, and by the attributes that hold them.
+PARTIES: Final = (("from", "caller"), ("requested", "requested"), ("to", "called"))
+
+
 class Party(Struct, frozen=True, forbid_unknown_fields=True):
     """One end of a leg. `subscriber` or `extension` makes the leg that subscriber's; `number` None is withheld."""
 
@@ -49,18 +53,35 @@ class Record(
 
     id: Key
     linked_id: Key | None = None
+    merges: Annotated[list[Key], Meta(max_length=8)] = []
+    revision: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     organization: UUID | None = None
     domain: Annotated[str, Meta(min_length=1, max_length=253)] | None = None
     direction: Direction
     caller: Party
+    requested: Party | None = None
     called: Party
-    dialled: Number | None = None
     device: Number | None = None
     started_at: Time
     answered_at: Time | None = None
     ended_at: Time
     disposition: Disposition
     hangup_cause: Annotated[int, Meta(ge=0, le=999)] | None = None
+    trace_id: Key | None = None
+
+    @property
+    def call(self) -> str:
+        """The linked id of the leg's call."""
+        return self.linked_id or self.id
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        """All that are given, in the order of `PARTIES`."""
+        return (
+            (self.caller, self.called)
+            if self.requested is None
+            else (self.caller, self.requested, self.called)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +117,22 @@ MENDS: Final = {
     "direction": "Send incoming, outgoing or internal.",
     "from": "Send an object with number, name, subscriber, extension; all of them may be left out.",
     "to": "Send an object with number, name, subscriber, extension; all of them may be left out.",
-    "dialled": "Send up to 64 characters: what the caller dialled, as dialled or E.164; or null.",
+    "requested": "Send an object with number, name, subscriber, extension: whom the caller asked for; or leave it out.",
+    "merges": "Send a list of up to 8 linked ids of calls that this one took over, or leave it out.",
+    "revision": "Send a whole number from 0 to 1000000, higher each time that the leg is corrected.",
+    "trace_id": "Send the trace_id of the routing answer in up to 128 characters, or null.",
     "device": "Send the phone's name in up to 64 characters, or null.",
     "started_at": "Send RFC 3339 with an offset, such as 2026-11-23T09:31:00Z, not more than ten years ago.",
     "answered_at": "Send RFC 3339 with an offset, between started_at and ended_at; null when nobody answered.",
     "ended_at": "Send RFC 3339 with an offset, not before started_at.",
     "disposition": f"Send one of {', '.join(Disposition.__args__)}.",  # type: ignore[attr-defined]
     "hangup_cause": "Send the Q.850 cause, or the switch's own number from 0 to 999, or null.",
-    **{f"{end}.{field}": mend for end in ("from", "to") for field, mend in _PARTY.items()},
+    **{f"{end}.{field}": mend for end, _ in PARTIES for field, mend in _PARTY.items()},
 }
 _JSON_MEND: Final = "Send one JSON object, in UTF-8, on a line of its own."
 _PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _FIELD: Final = re.compile(r"(missing required|unknown) field `(?P<name>[^`]*)`")
+_ENTRY: Final = re.compile(r"\[[^\]]*\]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -129,7 +154,8 @@ def read_record(line: int, data: bytes, now: datetime) -> Record:
         raise Rejected(
             Rejection(line, None, "", f"This is not JSON: {_short(str(error))}.", _JSON_MEND)
         ) from error
-    wrong = _wrong(record, now)
+    # JSON escapes control characters, all but DEL: most lines show at a glance that they hold none.
+    wrong = _wrong(record, now, check_text=b"\\" in data or b"\x7f" in data)
     if wrong is not None:
         field, what = wrong
         raise Rejected(Rejection(line, _shown_id(record.id), field, what, MENDS[field]))
@@ -138,7 +164,7 @@ def read_record(line: int, data: bytes, now: datetime) -> Record:
 
 def _explained(line: int, data: bytes, message: str) -> Rejection:
     place = _PLACE.fullmatch(message)
-    what, path = (place["what"], place["path"] or "") if place else (message, "")
+    what, path = (place["what"], _ENTRY.sub("", place["path"] or "")) if place else (message, "")
     named = _FIELD.search(what)
     if named is not None:
         path = f"{path}.{named['name']}" if path else named["name"]
@@ -165,9 +191,9 @@ def _short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _wrong(record: Record, now: datetime) -> tuple[str, str] | None:
+def _wrong(record: Record, now: datetime, check_text: bool) -> tuple[str, str] | None:
     """The first field that is wrong in itself, and what about it."""
-    return _wrong_text(record) or _wrong_owner(record) or _wrong_time(record, now)
+    return (_wrong_text(record) if check_text else None) or _wrong_owner(record) or _wrong_time(record, now)
 
 
 def _wrong_text(record: Record) -> tuple[str, str] | None:
@@ -175,11 +201,14 @@ def _wrong_text(record: Record) -> tuple[str, str] | None:
         ("id", record.id),
         ("linked_id", record.linked_id),
         ("domain", record.domain),
-        ("dialled", record.dialled),
         ("device", record.device),
+        ("trace_id", record.trace_id),
+        *(("merges", merged) for merged in record.merges),
     ]
-    for end, party in (("from", record.caller), ("to", record.called)):
-        texts += [(f"{end}.{name}", getattr(party, name)) for name in ("number", "name", "extension")]
+    for end, attribute in PARTIES:
+        party = getattr(record, attribute)
+        if party is not None:
+            texts += [(f"{end}.{name}", getattr(party, name)) for name in ("number", "name", "extension")]
     for field, text in texts:
         if text and _CONTROL.search(text):
             return field, "It holds control characters."
@@ -187,34 +216,44 @@ def _wrong_text(record: Record) -> tuple[str, str] | None:
 
 
 def _wrong_owner(record: Record) -> tuple[str, str] | None:
+    if record.call in record.merges:
+        return "merges", "It names the leg's own call."
     if record.organization is None and record.domain is None:
         return "organization", "Neither organization nor domain is given."
     if record.organization is not None and record.domain is not None:
         return "domain", "Both organization and domain are given."
-    for end, party in (("from", record.caller), ("to", record.called)):
+    for party in record.parties:
         if party.subscriber is not None and party.extension is not None:
+            end = next(name for name, attribute in PARTIES if getattr(record, attribute) is party)
             return f"{end}.extension", "Both subscriber and extension are given."
     return None
 
 
 def _wrong_time(record: Record, now: datetime) -> tuple[str, str] | None:
+    oldest, newest = now - OLDEST, now + NEWEST
+    if oldest <= record.started_at <= record.ended_at <= newest:
+        return _wrong_answer(record)
     for field in ("started_at", "answered_at", "ended_at"):
         moment = getattr(record, field)
-        if moment is not None and moment < now - OLDEST:
+        if moment is not None and moment < oldest:
             return field, "It is more than ten years ago; is the switch's clock right?"
-        if moment is not None and moment > now + NEWEST:
+        if moment is not None and moment > newest:
             return field, "It is more than a day ahead; is the switch's clock right?"
-    if record.ended_at < record.started_at:
-        return "ended_at", "It is before started_at."
-    if record.answered_at is not None and not record.started_at <= record.answered_at <= record.ended_at:
-        return "answered_at", "It is not between started_at and ended_at."
-    if record.disposition == "answered" and record.answered_at is None:
+    return "ended_at", "It is before started_at."
+
+
+def _wrong_answer(record: Record) -> tuple[str, str] | None:
+    answered_at, disposition = record.answered_at, record.disposition
+    if answered_at is not None:
+        if not record.started_at <= answered_at <= record.ended_at:
+            return "answered_at", "It is not between started_at and ended_at."
+        if disposition in UNANSWERED:
+            return "answered_at", f"A leg with the disposition {disposition} has no time of answer."
+    elif disposition == "answered":
         return "answered_at", "An answered leg has a time of answer."
-    if record.disposition in UNANSWERED and record.answered_at is not None:
-        return "answered_at", f"A leg with the disposition {record.disposition} has no time of answer."
     return None
 
 
 def utc(moment: datetime) -> datetime:
     """A checked time as it is stored."""
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)

@@ -66,7 +66,7 @@ def test_unknown_message_and_wrong_method(switch: Any) -> None:
 
 
 def test_one_record(switch: Any, person: Person, leg: Make, calls_of: Read) -> None:
-    record = leg(person, ring=7, talk=252, dialled="(212) 555-0100")
+    record = leg(person, ring=7, talk=252, requested={"number": "(212) 555-0100"})
     body = json.dumps(record, indent=2).encode()
     answer = switch.send(body, "application/json; charset=utf-8")
     assert answer.status_int == 200
@@ -74,7 +74,8 @@ def test_one_record(switch: Any, person: Person, leg: Make, calls_of: Read) -> N
     assert answer.json == {"accepted": 1, "duplicates": 0, "rejected": []}
     [call] = calls_of(person)
     assert (call.kind, call.direction, call.disposition) == ("received", "incoming", "answered")
-    assert (call.number, call.name, call.dialled) == ("+12125550158", "Wren Halloway", "+12125550100")
+    assert (call.number, call.name) == ("+12125550158", "Wren Halloway")
+    assert (call.requested_number, call.requested_name) == ("+12125550100", "Juno Birdsong")
     assert (call.ring_seconds, call.talk_seconds, call.devices, call.leg_count) == (7, 252, ["Desk phone"], 1)
     assert switch.send(body, "application/json").json == {"accepted": 0, "duplicates": 1, "rejected": []}
     [again] = calls_of(person)
@@ -135,7 +136,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"to": {"extension": "nobody"}}, "to.extension"),
     ({"to": {"extension": ""}}, "to.extension"),
     ({"to": {"extension": "214", "subscriber": str(uuid4())}}, "to.extension"),
-    ({"dialled": "5" * 65}, "dialled"),
+    ({"requested": "600"}, "requested"),
+    ({"requested": {"number": "5" * 65}}, "requested.number"),
+    ({"requested": {"name": "a\u0000"}}, "requested.name"),
+    ({"requested": {"extension": "nobody"}}, "requested.extension"),
+    ({"requested": {"extension": "214", "subscriber": str(uuid4())}}, "requested.extension"),
+    ({"merges": "a call"}, "merges"),
+    ({"merges": [""]}, "merges"),
+    ({"merges": ["a\u0000"]}, "merges"),
+    ({"merges": ["x"] * 9}, "merges"),
+    ({"linked_id": "one", "merges": ["one"]}, "merges"),
+    ({"revision": -1}, "revision"),
+    ({"revision": "2"}, "revision"),
+    ({"revision": 10**7}, "revision"),
+    ({"trace_id": ""}, "trace_id"),
+    ({"trace_id": "x" * 129}, "trace_id"),
+    ({"trace_id": "a\u0007"}, "trace_id"),
     ({"device": "x" * 65}, "device"),
     ({"device": "\u007f"}, "device"),
     ({"started_at": "yesterday"}, "started_at"),
@@ -230,7 +246,7 @@ def test_bodies_are_bounded(app_with: Callable[..., Any], make_switch: Callable[
 
 
 def test_a_request_has_so_many_records(switch: Any) -> None:
-    assert "5000" in problem_of(switch.send(b"{}\n" * 5001, "application/x-ndjson"), 413)["detail"]
+    assert "50000" in problem_of(switch.send(b"{}\n" * 50_001, "application/x-ndjson"), 413)["detail"]
 
 
 def test_a_switch_speaks_for_its_partner_only(
@@ -398,7 +414,7 @@ def test_a_handler_that_fails_is_contained(
         raise RuntimeError("half way")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ringstead_calllogs.intake.conversations", broken)
+        patch.setattr("ringstead_calllogs.storing.conversations", broken)
         answer = switch.post(leg(person))
     problem_of(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -412,7 +428,8 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=6,
 )
-PLACES = ["id", "linked_id", "organization", "domain", "direction", "from", "to", "dialled", "device", "started_at",
+PLACES = ["id", "linked_id", "organization", "domain", "direction", "from", "to", "requested", "merges", "revision",
+          "trace_id", "device", "started_at",
           "answered_at", "ended_at", "disposition", "hangup_cause", "from.number", "from.name", "from.subscriber",
           "to.extension", "to.name"]  # fmt: skip
 

@@ -151,8 +151,9 @@ def _copies(database: Database, person: Person, count: int) -> None:
     from sqlalchemy import text
 
     assert person.organization is not None
-    columns = "subscriber_id, linked_id, kind, direction, disposition, number, name, name_folded, other_subscriber_id"
-    columns += ", dialled, answered_at, ended_at, ring_seconds, talk_seconds, devices, leg_count"
+    columns = "subscriber_id, linked_id, is_primary, kind, direction, is_internal, disposition, number, name"
+    columns += ", name_folded, other_subscriber_id, requested_number, answered_at, ended_at, ring_seconds, talk_seconds"
+    columns += ", devices, leg_count"
     with database.run_as(person.organization.org_id) as session:
         session.execute(
             text(f"""

@@ -102,7 +102,7 @@ def test_a_row_opens(
     at = now - timedelta(days=2)
     desk = leg(person, linked_id="one", at=at, disposition="answered_elsewhere", ring=9)
     mobile = leg(person, linked_id="one", at=at, ring=9, talk=75, device="Mobile", hangup_cause=16)
-    switch.accept(desk, mobile | {"dialled": "+12125550100"})
+    switch.accept(desk, mobile | {"requested": {"number": "+12125550100"}})
     client = portal(person)
     [call] = shown(client.get("/calls"))
     page = client.get(f"/calls/{call}")

@@ -23,8 +23,13 @@ def upgrade() -> None:
         sa.Column("linked_id", TEXT, nullable=False),
         sa.Column("leg_id", sa.Uuid(), nullable=False),
         _at("started_at"),
+        sa.Column("revision", sa.Integer(), nullable=False),
     )
     op.create_index("ix_calllogs_leg_key_linked", "calllogs_leg_key", ["org_id", "linked_id"])
+    create_tenant_table(
+        "calllogs_merge", sa.Column("id", TEXT, nullable=False), sa.Column("into_id", TEXT, nullable=False)
+    )
+    op.create_index("ix_calllogs_merge_into", "calllogs_merge", ["org_id", "into_id"])
     _legs()
     _conversations()
 
@@ -32,7 +37,7 @@ def upgrade() -> None:
 def _legs() -> None:
     ends = [
         column
-        for end in ("from", "to")
+        for end in ("from", "requested", "to")
         for column in (
             sa.Column(f"{end}_subscriber_id", sa.Uuid()),
             sa.Column(f"{end}_number", sa.Text()),
@@ -45,14 +50,15 @@ def _legs() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("linked_id", TEXT, nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("direction", sa.Text(), nullable=False),
         sa.Column("disposition", sa.Text(), nullable=False),
         _at("answered_at", nullable=True),
         _at("ended_at"),
-        sa.Column("hangup_cause", sa.SmallInteger()),
+        sa.Column("hangup_cause", sa.Integer()),
         *ends,
-        sa.Column("dialled", sa.Text()),
         sa.Column("device", sa.Text()),
+        sa.Column("trace_id", sa.Text()),
         sa.Column("node_id", sa.Uuid(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
         key=("started_at", "id"),
@@ -66,23 +72,27 @@ def _conversations() -> None:
         "calllogs_conversation",
         _at("started_at"),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("subscriber_id", sa.Uuid(), nullable=False),
+        sa.Column("subscriber_id", sa.Uuid()),
         sa.Column("linked_id", TEXT, nullable=False),
+        sa.Column("is_primary", sa.Boolean(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("is_internal", sa.Boolean(), nullable=False),
         sa.Column("disposition", sa.Text(), nullable=False),
         sa.Column("number", TEXT),
         sa.Column("number_reversed", TEXT, sa.Computed("reverse(number)", persisted=True)),
         sa.Column("name", sa.Text()),
         sa.Column("name_folded", sa.Text(), nullable=False),
         sa.Column("other_subscriber_id", sa.Uuid()),
-        sa.Column("dialled", sa.Text()),
+        sa.Column("requested_number", sa.Text()),
+        sa.Column("requested_name", sa.Text()),
         _at("answered_at", nullable=True),
         _at("ended_at"),
         sa.Column("ring_seconds", sa.Integer(), nullable=False),
         sa.Column("talk_seconds", sa.Integer(), nullable=False),
         sa.Column("devices", JSONB, nullable=False),
         sa.Column("leg_count", sa.Integer(), nullable=False),
+        sa.Column("trace_id", sa.Text()),
         key=("started_at", "id"),
         partition_by="started_at",
     )
@@ -90,6 +100,12 @@ def _conversations() -> None:
         "ix_calllogs_conversation_list",
         "calllogs_conversation",
         ["org_id", "subscriber_id", sa.text("started_at DESC"), sa.text("id DESC")],
+    )
+    op.create_index(
+        "ix_calllogs_conversation_primary",
+        "calllogs_conversation",
+        ["org_id", sa.text("started_at DESC"), sa.text("id DESC")],
+        postgresql_where=sa.text("is_primary"),
     )
     op.create_index("ix_calllogs_conversation_id", "calllogs_conversation", ["org_id", "id"])
     create_month_partitions("calllogs_conversation")

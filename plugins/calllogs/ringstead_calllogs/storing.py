@@ -1,0 +1,160 @@
+"""Legs into the tables of one organization: each leg once, and the conversations that it belongs to computed anew.
+
+Every function here is called under the organization's lock, so that posts of the same call at the same time agree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Jsonb
+from sqlalchemy import Text, Uuid, any_, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ringstead.api.bulk import insert_rows, stage
+from ringstead.api.models import TenantSession
+from ringstead_calllogs import rollups
+from ringstead_calllogs.joining import ConversationRow, LegRow, conversation_id, conversations, people_of
+from ringstead_calllogs.models import Conversation, Leg, LegKey, table_of
+
+# Waiting longer than this for another batch, a switch had better send again.
+_LOCK_WAIT: Final = "15s"
+# Per organization and not per call: a batch may touch thousands of calls, and locks live in shared memory.
+_LOCK = text("""
+    SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(hashtextextended('calllogs ' || :org, 0))
+""")
+_LEGS_OF_CALLS = (
+    select(*(getattr(Leg, name) for name in LegRow._fields))
+    .join(
+        LegKey,
+        (LegKey.org_id == Leg.org_id) & (LegKey.leg_id == Leg.id) & (LegKey.started_at == Leg.started_at),
+    )
+    .where(LegKey.linked_id == any_(bindparam("linked", type_=ARRAY(Text()))))
+)
+_CALLS_OF_KEYS = select(LegKey.linked_id).where(LegKey.id == any_(bindparam("keys", type_=ARRAY(Text()))))
+_CLAIM = """
+    WITH claimed AS (
+        INSERT INTO calllogs_leg_key AS known (org_id, id, linked_id, leg_id, started_at, revision)
+        SELECT org_id, key, linked_id, id, started_at, revision FROM {staged}
+        ON CONFLICT (org_id, id) DO UPDATE SET
+            linked_id = excluded.linked_id, leg_id = excluded.leg_id,
+            started_at = excluded.started_at, revision = excluded.revision
+        WHERE known.revision < excluded.revision
+        RETURNING leg_id
+    )
+    DELETE FROM {staged} WHERE id NOT IN (SELECT leg_id FROM claimed) RETURNING id
+"""
+_FORGET_LEG = delete(Leg).where(
+    Leg.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
+    Leg.started_at.between(bindparam("first"), bindparam("last")),
+)
+_FORGET_CONVERSATIONS = (
+    delete(Conversation)
+    .where(
+        Conversation.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
+        Conversation.started_at.between(bindparam("first"), bindparam("last")),
+    )
+    .returning(Conversation.subscriber_id, Conversation.started_at)
+)
+_UNSYNCHRONIZED: Final = {"synchronize_session": False}
+_DEVICES: Final = ConversationRow._fields.index("devices")
+
+
+def lock(session: TenantSession) -> None:
+    """Let nobody else change this organization's calls until the transaction ends."""
+    session.execute(_LOCK, {"wait": _LOCK_WAIT, "org": str(session.org_id)})
+
+
+def store(session: TenantSession, legs: Sequence[LegRow], also: Iterable[str] = ()) -> int:
+    """Insert the legs that are new or corrected, and compute their calls' conversations and those of the calls `also`.
+
+    Returns how many legs were stored; the others were known.
+    """
+    newest = _newest_of_each(legs)
+    linked = {leg.linked_id for leg in newest} | set(also)
+    if corrected := [leg.key for leg in newest if leg.revision]:
+        linked |= set(session.scalars(_CALLS_OF_KEYS, {"keys": corrected}))
+    before = legs_of_calls(session, linked)
+    fresh = _claim_and_insert(session, newest)
+    stored = {leg.key for leg in fresh}
+    if replaced := [leg for leg in before if leg.key in stored]:
+        session.execute(_FORGET_LEG, _named(replaced), execution_options=_UNSYNCHRONIZED)
+    touched = {leg.linked_id for leg in fresh} | {leg.linked_id for leg in replaced} | set(also)
+    before = [leg for leg in before if leg.linked_id in touched]
+    rejoin(session, before, [*(leg for leg in before if leg.key not in stored), *fresh])
+    return len(fresh)
+
+
+def legs_of_calls(session: TenantSession, linked: Iterable[str]) -> list[LegRow]:
+    """All stored legs of the calls with these linked ids."""
+    return [LegRow(*row) for row in session.execute(_LEGS_OF_CALLS, {"linked": sorted(linked)})]
+
+
+def rejoin(session: TenantSession, before: Sequence[LegRow], legs: Sequence[LegRow]) -> None:
+    """Put the conversations of `legs` in place of those that were computed from `before`, and count them anew."""
+    removed = _forget_conversations(session, before) if before else []
+    rows = [row for call in _by_call(legs) for row in conversations(call)]
+    insert_rows(session, table_of(Conversation), ConversationRow._fields, _for_copy(rows))
+    rollups.refresh(session, [*removed, *((row.subscriber_id, row.started_at) for row in rows)])
+
+
+def _newest_of_each(legs: Sequence[LegRow]) -> list[LegRow]:
+    """Each key once, with its highest revision; of equal ones the first that came."""
+    newest: dict[str, LegRow] = {}
+    for leg in legs:
+        known = newest.get(leg.key)
+        if known is None or known.revision < leg.revision:
+            newest[leg.key] = leg
+    return list(newest.values())
+
+
+def _claim_and_insert(session: TenantSession, legs: Sequence[LegRow]) -> list[LegRow]:
+    """Claim the legs' keys and insert those that are new or have a higher revision than the stored ones."""
+    if not legs:
+        return []
+    columns = ", ".join(LegRow._fields)
+    staged = stage(session, table_of(Leg), LegRow._fields, legs)
+    known: set[UUID] = set(session.scalars(text(_CLAIM.format(staged=staged))))
+    session.execute(text(f"INSERT INTO calllogs_leg ({columns}) SELECT {columns} FROM {staged}"))
+    return [leg for leg in legs if leg.id not in known] if known else list(legs)
+
+
+def _forget_conversations(session: TenantSession, legs: Sequence[LegRow]) -> list[tuple[UUID | None, Any]]:
+    """Take away the rows that were computed from these legs; each starts when one of them does."""
+    ids = [
+        conversation_id(session.org_id, person, call[0].linked_id)
+        for call in _by_call(legs)
+        for person in people_of(call) or (None,)
+    ]
+    values = _named(legs) | {"ids": ids}
+    return [
+        (row.subscriber_id, row.started_at)
+        for row in session.execute(_FORGET_CONVERSATIONS, values, execution_options=_UNSYNCHRONIZED)
+    ]
+
+
+def _named(legs: Sequence[LegRow]) -> dict[str, Any]:
+    """Ids, and the span of time in which to look for them."""
+    starts = [leg.started_at for leg in legs]
+    return {"ids": [leg.id for leg in legs], "first": min(starts), "last": max(starts)}
+
+
+def _for_copy(rows: Iterable[ConversationRow]) -> Iterator[Sequence[Any]]:
+    for row in rows:
+        yield *row[:_DEVICES], _json(tuple(row.devices)), *row[_DEVICES + 1 :]
+
+
+@lru_cache(maxsize=5000)
+def _json(devices: tuple[str, ...]) -> Jsonb:
+    written = msgspec.json.encode(devices)
+    return Jsonb(devices, dumps=lambda _: written)
+
+
+def _by_call(legs: Iterable[LegRow]) -> list[list[LegRow]]:
+    calls: dict[str, list[LegRow]] = defaultdict(list)
+    for leg in legs:
+        calls[leg.linked_id].append(leg)
+    return list(calls.values())

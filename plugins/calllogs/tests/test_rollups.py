@@ -1,0 +1,106 @@
+"""The counted quarters of an hour always equal a recount, whatever comes late, twice, corrected or goes away."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from ringstead.api.testing import Person, Tenants
+from ringstead.db.engine import Database
+from ringstead_calllogs.models import Conversation
+from ringstead_calllogs.rollups import MEASURES, OfficeQuarter, PersonQuarter, quarter_of
+
+Make = Callable[..., dict[str, Any]]
+Counted = dict[tuple[UUID | None, datetime], dict[str, int]]
+
+
+def recount(calls: list[Conversation]) -> Counted:
+    """What the tables must hold; the organization's quarters stand under None."""
+    quarters: defaultdict[tuple[UUID | None, datetime], Counter[str]] = defaultdict(Counter)
+    for call in calls:
+        owners = {call.subscriber_id} - {None} | ({None} if call.is_primary else set())
+        for owner in owners:
+            _count(quarters[owner, quarter_of(call.started_at.astimezone(UTC))], call)
+    return {key: {name: counts[name] for name in MEASURES} for key, counts in quarters.items()}
+
+
+def _count(counts: Counter[str], call: Conversation) -> None:
+    answered = call.disposition == "answered"
+    counts["answered"] += call.kind == "received" and answered
+    counts["elsewhere"] += call.kind == "received" and not answered
+    counts["missed"] += call.kind == "missed"
+    counts["dialled"] += call.kind == "dialled"
+    counts["reached"] += call.kind == "dialled" and answered
+    counts["internal"] += call.is_internal
+    counts["talk_seconds"] += call.talk_seconds
+    if call.direction == "incoming":
+        counts["wait_seconds"] += call.ring_seconds
+        counts["longest_wait"] = max(counts["longest_wait"], call.ring_seconds)
+
+
+def counted(database: Database, org_id: UUID) -> tuple[Counted, Counted]:
+    """What the tables hold (without quarters of zeros), and what they must hold."""
+    with database.run_as(org_id) as session:
+        rows: list[tuple[UUID | None, Any]] = [
+            (q.subscriber_id, q) for q in session.scalars(select(PersonQuarter))
+        ]
+        rows += [(None, quarter) for quarter in session.scalars(select(OfficeQuarter))]
+        calls = list(session.scalars(select(Conversation)))
+    found = {(owner, q.at): {name: getattr(q, name) for name in MEASURES} for owner, q in rows}
+    return {key: values for key, values in found.items() if any(values.values())}, recount(calls)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
+    """Requests with legs of few calls, keys and minutes, so that much comes twice, late and corrected."""
+    leg = st.fixed_dictionaries(
+        {
+            "key": st.integers(0, 11),
+            "call": st.integers(0, 3),
+            "person": st.integers(0, 2),
+            "minute": st.integers(0, 70),
+            "ring": st.integers(0, 40),
+            "talk": st.integers(0, 300),
+            "direction": st.sampled_from(["incoming", "outgoing", "internal"]),
+            "disposition": st.sampled_from(["answered", "missed", "voicemail", "answered_elsewhere", "busy"]),
+            "revision": st.integers(0, 2),
+            "merges": st.none() | st.integers(0, 3),
+        }
+    )
+    return draw(st.lists(st.lists(leg, min_size=1, max_size=5), min_size=1, max_size=6))
+
+
+@given(sent=batches())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_quarters_equal_a_recount(
+    sent: list[list[dict[str, Any]]],
+    switch: Any,
+    tenants: Tenants,
+    database: Database,
+    leg: Make,
+    now: datetime,
+) -> None:
+    organization = tenants.organization(None, "calllogs")
+    people = [tenants.person(organization, extension=str(200 + n)) for n in range(3)]
+    for batch in sent:
+        switch.accept(*(_record(leg, people, values, now) for values in batch))
+        found, wanted = counted(database, organization.org_id)
+        assert found == wanted
+
+
+def _record(leg: Make, people: list[Person], values: dict[str, Any], now: datetime) -> dict[str, Any]:
+    person, call = people[values["person"]], values["call"]
+    fields = {name: values[name] for name in ("ring", "direction", "disposition", "revision")}
+    if values["disposition"] in ("answered", "voicemail"):
+        fields["talk"] = values["talk"]
+    if values["direction"] == "internal":
+        fields["from"] = {"extension": str(200 + (values["person"] + 1) % 3)}
+    if values["merges"] not in (None, call):
+        fields["merges"] = [f"call {values['merges']}"]
+    at = now - timedelta(hours=5) + timedelta(minutes=values["minute"])
+    return leg(person, id=f"leg {values['key']}", linked_id=f"call {call}", at=at, **fields)
