@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.installation import ROOT
 
-from ringstead.api import PluginInfo, SearchHit, contributions, hookspecs
+from ringstead.api import CallAction, PluginInfo, SearchHit, contributions, hookspecs
 from ringstead.plugins.loader import load_plugins
 
 PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -21,7 +21,12 @@ HOOKS = {
     for name, function in inspect.getmembers(hookspecs, inspect.isfunction)
     if hasattr(function, f"{hookspecs.PROJECT}_spec")
 }
-RETURNED: dict[str, type] = {**hookspecs.DECLARE_HOOKS, "plugin_info": PluginInfo, "search": SearchHit}
+RETURNED: dict[str, type] = {
+    **hookspecs.DECLARE_HOOKS,
+    "plugin_info": PluginInfo,
+    "search": SearchHit,
+    "call_actions": CallAction,
+}
 
 
 def heading(name: str) -> str:

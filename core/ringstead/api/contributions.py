@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from pyramid.request import Request
     from pyramid.response import Response
     from sqlalchemy import Select
@@ -171,6 +174,36 @@ class SearchHit:
     url: str
     detail: str = ""
     icon: str = "puzzle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInfo:
+    """A call that somebody looks at, for plugins that have something to offer about it.
+
+    `number` is E.164 or as dialled, None when it is withheld; `subscriber_id` is set when the other party is a
+    colleague. `trace_id` names the routing decision that the call followed, if the switch told.
+    """
+
+    number: str | None
+    name: str | None
+    direction: Literal["incoming", "outgoing"]
+    started_at: "datetime"
+    subscriber_id: "UUID | None" = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAction:
+    """Something that can be done about a call. `url` is an address of this portal.
+
+    With `method` post it is a button whose form carries `fields` and the token; else it is a link.
+    """
+
+    title: str
+    url: str
+    icon: str = "puzzle"
+    method: Literal["get", "post"] = "get"
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ringstead.api.contributions import (
+    CallAction,
+    CallInfo,
     Card,
     EventListener,
     JobSpec,
@@ -80,6 +82,11 @@ def search(ctx: "TenantContext", session: "TenantSession", query: str, limit: in
     """Answer the search box: at most `limit` hits for `query` (1 to 100 characters) that the reader may see."""
 
 
+@hookspec
+def call_actions(ctx: "TenantContext", session: "TenantSession", call: CallInfo) -> list[CallAction]:  # type: ignore[empty-body]
+    """What the reader may do about a call that they have opened: save the caller, block the number, explain the way."""
+
+
 DECLARE_HOOKS: dict[str, type] = {
     "declare_permissions": Permission,
     "declare_routes": Route,
@@ -90,4 +97,4 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_listeners": EventListener,
     "declare_switch_messages": SwitchMessage,
 }
-ASK_HOOKS = ("search",)
+ASK_HOOKS = ("search", "call_actions")

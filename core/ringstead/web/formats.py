@@ -171,6 +171,12 @@ class Formats:
         """`22 Nov 2026`."""
         return format_date(self.locale, self._date(moment))
 
+    def span(self, first: date, last: date) -> str:
+        """`18 – 24 Nov`: days from one to another; with the year when it differs from the present one."""
+        skeleton = "MMMd" if first.year == last.year == self.today().year else "yMMMd"
+        shown = dates.format_interval(first, last, skeleton, locale=_babel(self.locale))
+        return str(shown).replace("\u2009", " ")
+
     def iso(self, moment: datetime) -> str:
         """The `datetime` attribute of a `time` element: `2026-11-22T18:44:00Z`."""
         return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"

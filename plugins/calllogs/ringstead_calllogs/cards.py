@@ -10,7 +10,7 @@ from ringstead.api import SearchHit, TenantContext, translations
 from ringstead.api.formatting import format_number_e164, format_short_day, format_time
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.filters import Filter
-from ringstead_calllogs.listing import COLUMNS, FIRST_WINDOW, Listing
+from ringstead_calllogs.listing import CALL_COLUMNS, FIRST_WINDOW, Listing
 from ringstead_calllogs.models import Conversation
 from ringstead_calllogs.permissions import READ
 from ringstead_calllogs.presenting import icon_name, label, party, present_recent
@@ -24,7 +24,7 @@ SEARCH_HITS: Final = 6
 def query_recent(ctx: TenantContext) -> Select[Any]:
     """The newest calls of the signed-in subscriber; not older than two months, so that two partitions answer."""
     return (
-        select(*COLUMNS)
+        select(*CALL_COLUMNS)
         .where(
             Conversation.subscriber_id == ctx.subscriber_id,
             Conversation.started_at > datetime.now(UTC) - FIRST_WINDOW,

@@ -15,6 +15,37 @@ from ringstead.api import translations
 _ = translations("ringstead_calllogs")
 Kind = Literal["missed", "received", "dialled"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
+DIRECTIONS: Final = {
+    "incoming": _("Incoming"),
+    "outgoing": _("Outgoing"),
+    "internal": _("With a colleague"),
+}
+RESULTS: Final = {
+    "answered": _("Answered"),
+    "missed": _("Not answered"),
+    "voicemail": _("Voicemail"),
+    "answered_elsewhere": _("Answered elsewhere"),
+    "forwarded": _("Forwarded"),
+    "abandoned": _("Cancelled"),
+    "busy": _("Busy"),
+    "blocked": _("Blocked"),
+    "failed": _("Not connected"),
+}
+MOST_MINUTES: Final = 24 * 60
+# The filter's names in the address bar, in the order of its form, and the fields that they fill.
+NAMES: Final = {
+    "kind": "kind",
+    "from": "first",
+    "to": "last",
+    "q": "query",
+    "direction": "direction",
+    "result": "result",
+    "phone": "phone",
+    "least": "least",
+    "most": "most",
+    "tag": "tag",
+    "before": "before",
+}
 MOST_CHARACTERS: Final = 100
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -46,18 +77,35 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which calls are wanted. `first` and `last` are days of the reader's zone, both included."""
+    """Which calls are wanted. `first` and `last` are days of the reader's zone, both included.
+
+    `least` and `most` are minutes of talking; `phone` and `tag` are whole words, in any case.
+    """
 
     kind: str | None = None
     first: date | None = None
     last: date | None = None
     query: str = ""
+    direction: str | None = None
+    result: str | None = None
+    phone: str = ""
+    least: int | None = None
+    most: int | None = None
+    tag: str = ""
     before: Cursor | None = None
 
     @property
     def is_narrow(self) -> bool:
         """Whether anything but the place in the list is asked for."""
-        return bool(self.kind or self.first or self.last or self.query)
+        return replace(self, before=None) != Filter()
+
+    @property
+    def further(self) -> bool:
+        """Whether something is asked for that stands behind «More filters»."""
+        return bool(self.direction or self.result or self.phone or self.tag) or (self.least, self.most) != (
+            None,
+            None,
+        )
 
     def since(self, zone: ZoneInfo) -> datetime | None:
         """When the first day begins."""
@@ -70,14 +118,8 @@ class Filter:
     def url(self, path: str, **changes: Any) -> str:
         """The address of `path` with this filter; `changes` replace fields."""
         wanted = replace(self, **changes) if changes else self
-        values = {
-            "kind": wanted.kind,
-            "from": wanted.first,
-            "to": wanted.last,
-            "q": wanted.query,
-            "before": wanted.before,
-        }
-        query = urlencode({name: str(value) for name, value in values.items() if value})
+        values = {name: getattr(wanted, field) for name, field in NAMES.items()}
+        query = urlencode({name: str(value) for name, value in values.items() if value not in (None, "")})
         return f"{path}?{query}" if query else path
 
 
@@ -97,17 +139,25 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 
 def read_filter(values: Mapping[str, str]) -> FilterForm:
     """Understand the address bar. Names that nobody asked for are ignored: mail programs add some."""
-    texts = {name: values.get(name, "").strip() for name in ("kind", "from", "to", "q", "before")}
+    texts = {name: values.get(name, "").strip() for name in NAMES}
     errors: dict[str, Any] = {}
     wanted = Filter(
         kind=_kind(texts["kind"], errors),
         first=_day("from", texts["from"], errors),
         last=_day("to", texts["to"], errors),
         query=_query(texts["q"], errors),
+        direction=_choice("direction", texts["direction"], DIRECTIONS, errors),
+        result=_choice("result", texts["result"], RESULTS, errors),
+        phone=_words("phone", texts["phone"], errors),
+        least=_minutes("least", texts["least"], errors),
+        most=_minutes("most", texts["most"], errors),
+        tag=_words("tag", texts["tag"], errors),
         before=_cursor(texts["before"], errors),
     )
     if wanted.first is not None and wanted.last is not None and wanted.first > wanted.last:
-        errors["to"] = _("The last day is before the first. Choose a later one, or change the first.")
+        errors["to"] = _("To: the last day is before the first. Choose a later one, or change the first.")
+    if wanted.least is not None and wanted.most is not None and wanted.least > wanted.most:
+        errors["most"] = _("At most: this is less than the least. Choose more minutes, or change the least.")
     return FilterForm(wanted, texts, errors)
 
 
@@ -127,21 +177,47 @@ def _day(name: str, text: str, errors: dict[str, Any]) -> date | None:
         day = None
     if day is not None and FIRST_YEAR <= day.year < LAST_YEAR:
         return day
-    errors[name] = _("This is not a day. Write it as year-month-day, such as 2026-11-23.")
+    if name == "from":
+        errors[name] = _("From: this is not a day. Write it as year-month-day, such as 2026-11-23.")
+    else:
+        errors[name] = _("To: this is not a day. Write it as year-month-day, such as 2026-11-23.")
     return None
 
 
-def _query(text: str, errors: dict[str, Any]) -> str:
-    query = " ".join(text.split())
-    if len(query) > MOST_CHARACTERS:
-        errors["q"] = _("Search for ${most} characters at most.", mapping={"most": MOST_CHARACTERS})
-    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in query):
-        errors["q"] = _("The search holds characters that nobody can type. Type it again.")
-    elif query and not any(char.isalnum() or char in "*#+" for char in query):
-        errors["q"] = _("Search for letters or digits.")
+def _choice(name: str, text: str, choices: Mapping[str, Any], errors: dict[str, Any]) -> str | None:
+    if not text or text in choices:
+        return text or None
+    errors[name] = _("There is no such choice. Choose one of the list.")
+    return None
+
+
+def _minutes(name: str, text: str, errors: dict[str, Any]) -> int | None:
+    if not text:
+        return None
+    minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+    if minutes is not None and minutes <= MOST_MINUTES:
+        return minutes
+    errors[name] = _("Write whole minutes, from 0 to ${most}.", mapping={"most": MOST_MINUTES})
+    return None
+
+
+def _words(name: str, text: str, errors: dict[str, Any]) -> str:
+    words = " ".join(text.split())
+    if len(words) > MOST_CHARACTERS:
+        errors[name] = _("Write ${most} characters at most.", mapping={"most": MOST_CHARACTERS})
+    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in words):
+        errors[name] = _("This holds characters that nobody can type. Type it again.")
     else:
-        return query
+        return words
     return ""
+
+
+def _query(text: str, errors: dict[str, Any]) -> str:
+    query = _words("q", text, errors)
+    if query and not any(char.isalnum() or char in "*#+" for char in query):
+        errors["q"] = _("Search for letters or digits.")
+        return ""
+    return query
 
 
 def _cursor(text: str, errors: dict[str, Any]) -> Cursor | None:

@@ -137,7 +137,7 @@ def _conversation(person: UUID | None, mine: Sequence[LegRow], legs: Sequence[Le
     disposition = _of_caller(side) if dialled or person is None else _of_called(person, side, legs)
     telling = answered[0] if answered else side[0]
     other = _dialled_party(side, telling) if dialled else _calling_party(telling)
-    rang_until = answered_at or max([leg.ended_at for leg in side])
+    rang_until = answered_at or max([_rang_until(leg) for leg in side])
     # By place, in the order of the fields: this is done for every row that is ever taken in.
     return ConversationRow(
         first.org_id,
@@ -164,6 +164,11 @@ def _conversation(person: UUID | None, mine: Sequence[LegRow], legs: Sequence[Le
         len(mine),
         next((leg.trace_id for leg in mine if leg.trace_id is not None), None),
     )
+
+
+def _rang_until(leg: LegRow) -> datetime:
+    """A mailbox that picks up ends the ringing; what is spoken on it is no ringing."""
+    return leg.ended_at if leg.disposition != "voicemail" else leg.answered_at or leg.started_at
 
 
 def _side(person: UUID | None, mine: Sequence[LegRow], dialled: bool) -> Sequence[LegRow]:

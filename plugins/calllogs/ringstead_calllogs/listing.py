@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, Row, Select, Uuid, bindparam, func, select, tuple_, union
+from sqlalchemy import DateTime, Row, Select, Text, Uuid, bindparam, cast, func, select, tuple_, union
 
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.filters import Cursor, Filter
 from ringstead_calllogs.joining import LegRow, folded
-from ringstead_calllogs.models import Conversation, Leg, LegKey
+from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey
 from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.records import NEWEST, OLDEST
 
@@ -25,7 +25,7 @@ FIRST_WINDOW: Final = timedelta(days=60)
 WIDER: Final = 4
 _DAY: Final = timedelta(days=1)
 _SMALLEST: Final = UUID(int=0)
-COLUMNS: Final[tuple[Any, ...]] = (
+CALL_COLUMNS: Final[tuple[Any, ...]] = (
     Conversation.id,
     Conversation.started_at,
     Conversation.kind,
@@ -37,6 +37,7 @@ COLUMNS: Final[tuple[Any, ...]] = (
     Conversation.ring_seconds,
     Conversation.devices,
 )
+COLUMNS: Final[tuple[Any, ...]] = (*CALL_COLUMNS, Annotation.note, Annotation.tags)
 _STARTS_WITH: Final = {"number": Conversation.number, "number_reversed": Conversation.number_reversed}
 
 
@@ -68,40 +69,84 @@ def understand(query: str, region: str) -> Search:
     return Search(beginnings=tuple(texts))
 
 
+_NOTE: Final = (
+    (Annotation.org_id == Conversation.org_id)
+    & (Annotation.subscriber_id == Conversation.subscriber_id)
+    & (Annotation.conversation_id == Conversation.id)
+)
+# Each names the parameter that it needs; direction is a person's side of a call, but «internal» is the call's own.
+_CONDITIONS: Final[dict[str, Any]] = {
+    "kind": Conversation.kind == bindparam("kind"),
+    "direction": (Conversation.direction == bindparam("direction")) & ~Conversation.is_internal,
+    "internal": Conversation.is_internal,
+    "result": Conversation.disposition == bindparam("result"),
+    "phone": func.strpos(func.lower(cast(Conversation.devices, Text)), bindparam("phone")) > 0,
+    "least": Conversation.talk_seconds >= bindparam("least"),
+    "most": Conversation.talk_seconds <= bindparam("most"),
+    "tag": func.jsonb_exists(Annotation.tags, bindparam("tag")),
+}
+
+
+class Shape(NamedTuple):
+    """What a statement of the list is made of; two with the same shape differ in parameters only."""
+
+    conditions: tuple[str, ...] = ()
+    words: int = 0
+    beginnings: tuple[str, ...] = ()
+    paged: bool = True
+
+
 # Prebuilt, and told apart only by their shape: the session keeps a scoped twin of each.
-@lru_cache(maxsize=64)
-def _statement(by_kind: bool, words: int, beginnings: tuple[str, ...], paged: bool) -> Select[Any]:
-    branches = [
-        _branch(by_kind, words, column, number, paged) for number, column in enumerate(beginnings or ("",))
-    ]
+@lru_cache(maxsize=256)
+def _statement(shape: Shape) -> Select[Any]:
+    branches = [_branch(shape, column, number) for number, column in enumerate(shape.beginnings or ("",))]
     if len(branches) == 1:
         return branches[0]
     # One branch for each column, as an OR across columns would keep every index from being used.
     found = union(*branches).subquery()
-    return _ordered(select(*(found.c[column.key] for column in COLUMNS)), found.c, paged)
+    return _ordered(select(*(found.c[column.key] for column in COLUMNS)), found.c, shape.paged)
 
 
-def _branch(by_kind: bool, words: int, column: str, number: int, paged: bool) -> Select[Any]:
-    statement = select(*COLUMNS).where(
-        Conversation.subscriber_id == bindparam("person", type_=Uuid()),
-        Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
-        Conversation.started_at <= bindparam("at", type_=DateTime(timezone=True)),
-        tuple_(Conversation.started_at, Conversation.id)
-        < tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid())),
+def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
+    statement = (
+        select(*COLUMNS)
+        .outerjoin(Annotation, _NOTE)
+        .where(
+            Conversation.subscriber_id == bindparam("person", type_=Uuid()),
+            Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
+            Conversation.started_at <= bindparam("at", type_=DateTime(timezone=True)),
+            tuple_(Conversation.started_at, Conversation.id)
+            < tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid())),
+            *(_CONDITIONS[name] for name in shape.conditions),
+        )
     )
-    if by_kind:
-        statement = statement.where(Conversation.kind == bindparam("kind"))
-    for word in range(words):
+    for word in range(shape.words):
         statement = statement.where(func.strpos(Conversation.name_folded, bindparam(f"word{word}")) > 0)
     if column:
         starts_with = _STARTS_WITH[column].op("^@", is_comparison=True)
         statement = statement.where(starts_with(bindparam(f"text{number}")))
-    return _ordered(statement, Conversation, paged)
+    return _ordered(statement, Conversation, shape.paged)
 
 
 def _ordered(statement: Select[Any], columns: Any, paged: bool) -> Select[Any]:
     statement = statement.order_by(columns.started_at.desc(), columns.id.desc())
     return statement.limit(bindparam("size")) if paged else statement
+
+
+def _conditions(wanted: Filter) -> dict[str, Any]:
+    """The conditions of a filter by name, with the values of their parameters."""
+    internal = wanted.direction == "internal"
+    values = {
+        "kind": wanted.kind,
+        "direction": None if internal else wanted.direction,
+        "internal": internal or None,
+        "result": wanted.result,
+        "phone": wanted.phone.lower() or None,
+        "least": None if wanted.least is None else wanted.least * 60,
+        "most": None if wanted.most is None else wanted.most * 60,
+        "tag": wanted.tag.lower() or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class Listing:
@@ -112,8 +157,9 @@ class Listing:
     ) -> None:
         search = understand(wanted.query, region) if wanted.query else Search()
         now = now or datetime.now(UTC)
-        self._shape = (wanted.kind is not None, len(search.words), tuple(c for c, _ in search.beginnings))
-        self._values: dict[str, Any] = {"person": person, "kind": wanted.kind}
+        conditions = _conditions(wanted)
+        self._shape = Shape(tuple(conditions), len(search.words), tuple(c for c, _ in search.beginnings))
+        self._values: dict[str, Any] = {"person": person, **conditions}
         self._values |= {f"word{n}": f" {word}" for n, word in enumerate(search.words)}
         self._values |= {f"text{n}": text for n, (_, text) in enumerate(search.beginnings)}
         self._bottom = max(wanted.since(zone) or now - OLDEST - _DAY, now - OLDEST - _DAY)
@@ -129,7 +175,7 @@ class Listing:
         while len(rows) <= size and place.started_at > self._bottom:
             since = max(self._bottom, place.started_at - window)
             rows += session.execute(
-                _statement(*self._shape, True), self._bound(place, since) | {"size": size + 1 - len(rows)}
+                _statement(self._shape), self._bound(place, since) | {"size": size + 1 - len(rows)}
             ).all()
             place, window = Cursor(since, _SMALLEST), window * WIDER
         if len(rows) <= size:
@@ -137,11 +183,20 @@ class Listing:
         last = rows[size - 1]
         return rows[:size], Cursor(last.started_at, last.id)
 
+    def since(self, session: TenantSession, last: Cursor | None, most: int) -> list[Row[Any]]:
+        """The newest rows down to `last` (itself included), at most `most`; without `last`, of the newest window."""
+        bottom = last.started_at if last is not None else self._start.started_at - FIRST_WINDOW
+        values = self._bound(self._start, max(self._bottom, bottom)) | {"size": most}
+        rows = session.execute(_statement(self._shape), values).all()
+        return [row for row in rows if last is None or (row.started_at, row.id) >= (last.started_at, last.id)]
+
     def all(self, session: TenantSession, at_once: int = 1000) -> Iterator[Row[Any]]:
         """Every row, through a cursor of the server: memory does not grow with their number."""
         values = self._bound(self._start, self._bottom)
         options = {"yield_per": at_once}
-        yield from session.execute(_statement(*self._shape, False), values, execution_options=options)
+        yield from session.execute(
+            _statement(self._shape._replace(paged=False)), values, execution_options=options
+        )
 
     def _bound(self, place: Cursor, since: datetime) -> dict[str, Any]:
         return self._values | {"at": place.started_at, "id": place.id, "since": since}

@@ -1,12 +1,13 @@
 """Calls that another one took over: after an attended transfer, two calls with linked ids of their own are one."""
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from sqlalchemy import Text, any_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from ringstead.api.models import TenantSession
-from ringstead_calllogs.joining import LegRow
+from ringstead_calllogs.joining import LegRow, conversation_id, people_of
 from ringstead_calllogs.models import Merge
 from ringstead_calllogs.storing import legs_of_calls, rejoin
 
@@ -18,6 +19,23 @@ _MOVE_LEGS = text("""
       AND leg.org_id = known.org_id AND leg.started_at = known.started_at AND leg.id = known.leg_id
 """)
 _MOVE_KEYS = text("UPDATE calllogs_leg_key SET linked_id = :into WHERE org_id = :org AND linked_id = :old")
+
+
+# Whoever wrote on both of the two finds both notes on the one.
+_MOVE_ANNOTATION = text("""
+    WITH moved AS (
+        DELETE FROM calllogs_annotation WHERE org_id = :org AND subscriber_id = :person AND conversation_id = :old
+        RETURNING note, tags
+    )
+    INSERT INTO calllogs_annotation AS kept (org_id, subscriber_id, conversation_id, note, tags)
+    SELECT :org, :person, :into, note, tags FROM moved
+    ON CONFLICT (org_id, subscriber_id, conversation_id) DO UPDATE SET
+        note = concat_ws(E'\\n', nullif(kept.note, ''), nullif(excluded.note, '')), tags = kept.tags || excluded.tags
+""")
+
+
+def _of(session: TenantSession, person: UUID) -> dict[str, UUID]:
+    return {"org": session.org_id, "person": person}
 
 
 class Calls:
@@ -45,7 +63,13 @@ class Calls:
         if old == new:
             return new
         session = self._session
-        rejoin(session, legs_of_calls(session, [old]), [])
+        legs = legs_of_calls(session, [old])
+        rejoin(session, legs, [])
+        for person in people_of(legs):
+            ids = (conversation_id(session.org_id, person, linked) for linked in (old, new))
+            session.execute(
+                _MOVE_ANNOTATION, dict(zip(("old", "into"), ids, strict=True)) | _of(session, person)
+            )
         values = {"org": session.org_id, "old": old, "into": new}
         for statement in (_MOVE_LEGS, _MOVE_KEYS):
             session.execute(statement, values)

@@ -112,6 +112,21 @@ class Conversation(OrgScoped, Base):
     trace_id: Mapped[str | None]
 
 
+class Annotation(OrgScoped, Base):
+    """What a person wrote on a conversation of theirs: a note, and tags (lower case, in order).
+
+    It hangs on the conversation's id, which stays the same however often the row is computed anew.
+    """
+
+    __tablename__ = "calllogs_annotation"
+
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
+    conversation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    note: Mapped[str] = mapped_column(default="")
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    changed_at: Mapped[CreatedAt]
+
+
 def table_of(model: type[Base]) -> Table:
     """A model's table, for what works on tables: bulk loading."""
     table: Any = model.__table__

@@ -14,3 +14,8 @@ EXPORT = Permission(
     title=_("Download one’s own calls"),
     default_roles=frozenset({"subscriber", "org_admin"}),
 )
+ANNOTATE = Permission(
+    name="calllogs:call:annotate",
+    title=_("Put notes and tags on one’s own calls"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
+)

@@ -14,8 +14,8 @@ from ringstead.api import (
     translations,
 )
 from ringstead.api.models import TenantSession
-from ringstead_calllogs import __version__, cards, views
-from ringstead_calllogs.permissions import EXPORT, READ
+from ringstead_calllogs import __version__, call_views, cards, views
+from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ
 from ringstead_calllogs.switch import receive_cdr
 
 _ = translations("ringstead_calllogs")
@@ -35,7 +35,7 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [READ, EXPORT]
+    return [READ, EXPORT, ANNOTATE]
 
 
 @hookimpl
@@ -49,10 +49,32 @@ def declare_routes() -> list[Route]:
             renderer="calllogs/list.pt",
         ),
         Route(
+            name="calllogs.chart",
+            pattern="/calls/chart",
+            view=views.show_chart,
+            permission=READ.name,
+            renderer="calllogs/chart.pt",
+        ),
+        Route(
+            name="calllogs.new",
+            pattern="/calls/new",
+            view=views.new_calls,
+            permission=READ.name,
+            renderer="calllogs/new.pt",
+        ),
+        Route(
             name="calllogs.call",
             pattern="/calls/{id}",
-            view=views.show_call,
+            view=call_views.show_call,
             permission=READ.name,
+            renderer="calllogs/call.pt",
+        ),
+        Route(
+            name="calllogs.annotate",
+            pattern="/calls/{id}",
+            view=call_views.annotate_call,
+            permission=ANNOTATE.name,
+            methods=("POST",),
             renderer="calllogs/call.pt",
         ),
         Route(

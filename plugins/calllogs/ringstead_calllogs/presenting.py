@@ -6,6 +6,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
+from uuid import UUID
 
 from ringstead.api import translations
 from ringstead.api.formatting import Formats, ListRow, format_number_e164, format_time, number_tag
@@ -83,6 +84,8 @@ class RowKind(NamedTuple):
     label: Any
     icon: str
     missed: str | None
+    has_note: bool
+    has_tags: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
         label=label(outgoing, row.disposition),
         icon=icon_name(outgoing, row.disposition),
         missed="missed" if row.kind == "missed" else None,
+        has_note=bool(row.note),
+        has_tags=bool(row.tags),
     )
     tag = number_tag(number) if number else ""
     words = {
@@ -120,12 +125,18 @@ def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
         "moment": fmt.iso(row.started_at),
         "dial": dial or "",
         "called": name or format_number_e164(number) if number else "",
+        "tags": ", ".join(row.tags or ()),
     }
     return ListRow(kind, words)
 
 
-def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None) -> list[DayGroup]:
-    """Rows grouped by the reader's days. `continues` is the day that the page before ended in."""
+def day_groups(
+    rows: Iterable[Any], fmt: Formats, continues: date | None = None, is_part: bool = False
+) -> list[DayGroup]:
+    """Rows grouped by the reader's days. `continues` is the day that the page before ended in.
+
+    As a part of that page (`is_part`), its rows go on without a heading of their own.
+    """
     groups: list[DayGroup] = []
     today = None
     for row in rows:
@@ -133,7 +144,9 @@ def day_groups(rows: Iterable[Any], fmt: Formats, continues: date | None = None)
         day = local.date()
         if day != today:
             title = fmt.day(day)
-            if not groups and day == continues:
+            if not groups and day == continues and is_part:
+                title = ""
+            elif not groups and day == continues:
                 title = fmt.text(_("${day}, continued", mapping={"day": title}))
             groups.append(DayGroup(f"{row.id.hex[:8]}-{day}", day.isoformat(), title, []))
             today = day
@@ -153,6 +166,7 @@ def present_recent(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "who": party(row["name"], row["number"], outgoing),
                 "fixed": "no" if row["name"] else None,
                 "number": row["number"] if not row["name"] else None,
+                "called": row["name"] or (format_number_e164(row["number"]) if row["number"] else ""),
                 "label": label(outgoing, row["disposition"]),
                 "icon": icon_name(outgoing, row["disposition"]),
                 "missed": "missed" if row["kind"] == "missed" else None,
@@ -163,3 +177,21 @@ def present_recent(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def present_leg(leg: Any, person: UUID) -> dict[str, Any]:
+    """A leg as its person reads it. `talk_seconds` is None when nobody talked."""
+    outgoing = leg.from_subscriber_id == person
+    until = leg.answered_at or leg.ended_at
+    talked = leg.disposition == "answered"
+    return {
+        "started_at": leg.started_at,
+        "device": leg.device if (leg.direction == "outgoing") == outgoing else None,
+        "name": leg.to_name if outgoing else leg.from_name,
+        "number": leg.to_number if outgoing else leg.from_number,
+        "label": LEG[leg.disposition],
+        "ring_seconds": int((until - leg.started_at).total_seconds()),
+        "talk_seconds": int((leg.ended_at - until).total_seconds()) if talked else None,
+        "hangup_cause": leg.hangup_cause,
+        "key": leg.key,
+    }

@@ -213,7 +213,10 @@ document.addEventListener('htmx:config:request', (event) => {
   const token = find('meta[name="csrf-token"]')?.content;
   if (token) event.detail.ctx.request.headers['X-CSRF-Token'] = token;
 });
-document.addEventListener('htmx:after:swap', (event) => start(event.target instanceof Element ? event.target : document));
+document.addEventListener('htmx:after:swap', (event) => {
+  const place = event.detail?.ctx?.target;
+  start(place?.isConnected ? place : document);
+});
 
 const letters = find('#single-keys');
 if (letters) {

@@ -3,6 +3,8 @@
 from ringstead.api import (
     API_VERSION,
     SIGNED_IN,
+    CallAction,
+    CallInfo,
     Card,
     EventListener,
     JobSpec,
@@ -121,6 +123,13 @@ def declare_jobs() -> list[JobSpec]:
 @hookimpl
 def declare_listeners() -> list[EventListener]:
     return [EventListener(name="noticeboard.announce", event=NoticePosted, handle=announce)]
+
+
+@hookimpl
+def call_actions(ctx: TenantContext, session: TenantSession, call: CallInfo) -> list[CallAction]:
+    if call.number is None or not ctx.can(READ.name):
+        return []
+    return [CallAction(title=_("Post a notice"), url="/notices", icon="pencil")]
 
 
 @hookimpl
