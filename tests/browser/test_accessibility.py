@@ -20,6 +20,9 @@ PORTAL_PAGES = [
     "/account",
     "/calls",
     "/calls?kind=missed",
+    "/calls?from=x&least=y&q=%01",
+    "/calls?q=nobody&tag=none",
+    "/calls/chart?by=day",
     "/nowhere",
 ]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
@@ -56,7 +59,13 @@ def test_no_page_has_a_violation(
         page.goto(live_server.url(person, path))
         found[path] = violations(page)
     page.goto(live_server.url(person, "/calls"))
+    page.locator("#calls-chart").wait_for()
     page.locator(".calls a").first.click()
+    page.locator(".legs-list").first.wait_for()
+    page.get_by_text("Note and tags").click()
+    page.get_by_text("More filters").click()
+    found["an open call"] = violations(page)
+    page.get_by_role("link", name="Open this call").click()
     found["a call"] = violations(page)
     sign_in_cookie(page, staff, site="console")
     for path in CONSOLE_PAGES:

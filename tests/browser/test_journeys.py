@@ -1,6 +1,7 @@
 """What a subscriber does, in a real browser: with JavaScript, without it, and by keyboard."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_from_sign_in_to_sign_out(
     expect(page.get_by_role("heading", name="Recent calls")).to_be_visible()
 
     page.get_by_role("link", name="Calls", exact=True).first.click()
-    page.get_by_role("link", name="Missed").click()
+    page.get_by_role("button", name="Missed").click()
     expect(page.locator(".calls > li")).to_have_count(3)
     expect(page.locator(".calls")).to_contain_text("Wren Halloway")
 
@@ -93,14 +94,69 @@ def test_filters_stay_in_the_address_and_pages_follow_each_other(
     expect(page.locator(".calls > li")).to_have_count(3)
 
 
-def test_a_row_opens_its_legs(
+def test_a_row_opens_and_closes_and_keeps_a_note(
     juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
 ) -> None:
     page = open_browser()
     sign_in_cookie(page, juno)
     page.goto(live_server.url(juno, "/calls"))
-    page.locator(".calls a").first.click()
-    expect(page.locator(".legs-list").first).to_contain_text("Desk phone")
+    row = page.locator(".calls > li").first
+    name = row.locator("a.t1")
+    expect(name).to_have_attribute("aria-expanded", "false")
+    name.click()
+    expect(row.locator(".legs-list")).to_contain_text("Desk phone")
+    expect(row.get_by_role("button", name="Copy number")).to_be_visible()
+    row.get_by_text("Note and tags").click()
+    row.get_by_label("Note, for you alone").fill("Ring back on Monday")
+    row.get_by_role("button", name="Save note").click()
+    expect(row.get_by_text("Saved", exact=True)).to_be_visible()
+    name.click()
+    expect(row.locator(".legs-list")).to_be_hidden()
+    expect(name).to_have_attribute("aria-expanded", "false")
+    page.reload()
+    expect(page.locator(".calls > li").first).to_contain_text("with a note")
+
+
+def test_filters_by_their_panels_make_a_short_address(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/calls"))
+    page.get_by_role("searchbox", name="Name or number").fill("Wren")
+    page.get_by_text("More filters").click()
+    page.get_by_label("How it ended").select_option("Not answered")
+    page.get_by_role("button", name="Filter", exact=True).click()
+    expect(page.locator(".calls > li")).to_have_count(3)
+    assert page.url.endswith("/calls?result=missed&q=Wren")
+    page.get_by_role("button", name="Missed", exact=True).click()
+    expect(page).to_have_url(re.compile(r"kind=missed.*q=Wren"))
+
+
+@pytest.mark.parametrize("width", [320, 390, 769, 900, 1280])
+def test_names_have_room_at_every_width(
+    width: int, juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(live_server.url(juno, "/calls"))
+    name = page.locator(".calls a.t1").first
+    assert name.evaluate("e => e.getBoundingClientRect().width") >= 100
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_chart_comes_by_itself_and_turns(
+    juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
+) -> None:
+    page = open_browser()
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/calls"))
+    chart = page.locator("#calls-chart")
+    expect(chart.locator("svg.icon, figure svg").first).to_be_visible()
+    chart.get_by_role("link", name="Day").click()
+    expect(chart.get_by_role("link", name="Day")).to_have_attribute("aria-current", "true")
+    expect(chart.locator("figure svg")).to_have_attribute("aria-label", re.compile("Calls by day"))
 
 
 def test_the_keyboard_reaches_everything(
