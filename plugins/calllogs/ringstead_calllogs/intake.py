@@ -21,7 +21,7 @@ from ringstead_calllogs.models import Conversation, Leg
 from ringstead_calllogs.preparing import Row, prepare
 from ringstead_calllogs.records import Rejection, utc
 from ringstead_calllogs.rollups import PersonQuarter
-from ringstead_calllogs.storing import lock, store
+from ringstead_calllogs.storing import MOST_LEGS, Stored, lock, store
 
 _PARTITIONED = (Leg.__tablename__, Conversation.__tablename__, PersonQuarter.__tablename__)
 
@@ -135,12 +135,15 @@ class Intake:
         self._outcome.rejected += rejected
         if not legs:
             return
-        accepted = _store_legs(session, legs, rows)
-        self._outcome.accepted += accepted
-        self._outcome.duplicates += len(legs) - accepted
+        stored = _store_legs(session, legs, rows)
+        refused = [row for row in rows if row.record.id in stored.refused]
+        what = f"Its call has {MOST_LEGS} legs already. Do all calls of this switch have the same linked_id?"
+        self._outcome.rejected += [row.refused("linked_id", what) for row in refused]
+        self._outcome.accepted += stored.count
+        self._outcome.duplicates += len(legs) - stored.count - len(refused)
 
 
-def _store_legs(session: TenantSession, legs: Sequence[Any], rows: Sequence[Row]) -> int:
+def _store_legs(session: TenantSession, legs: Sequence[Any], rows: Sequence[Row]) -> Stored:
     merging = [(merged, row.record.call) for row in rows for merged in row.record.merges]
     calls = Calls(session, {leg.linked_id for leg in legs} | {name for pair in merging for name in pair})
     merged = {calls.merge(taken_over, into) for taken_over, into in merging}

@@ -3,8 +3,9 @@
 Every function here is called under the organization's lock, so that posts of the same call at the same time agree.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -59,6 +60,8 @@ _FORGET_CONVERSATIONS = (
     )
     .returning(Conversation.subscriber_id, Conversation.started_at)
 )
+MOST_LEGS: Final = 1000
+"""No call has more legs; a switch whose linked ids never change would make one that takes ever longer."""
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}
 _DEVICES: Final = ConversationRow._fields.index("devices")
 
@@ -68,16 +71,23 @@ def lock(session: TenantSession) -> None:
     session.execute(_LOCK, {"wait": _LOCK_WAIT, "org": str(session.org_id)})
 
 
-def store(session: TenantSession, legs: Sequence[LegRow], also: Iterable[str] = ()) -> int:
-    """Insert the legs that are new or corrected, and compute their calls' conversations and those of the calls `also`.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many legs were stored, and the keys of those whose calls have too many. The others were known."""
 
-    Returns how many legs were stored; the others were known.
-    """
+    count: int
+    refused: frozenset[str] = frozenset()
+
+
+def store(session: TenantSession, legs: Sequence[LegRow], also: Iterable[str] = ()) -> Stored:
+    """Insert the legs that are new or corrected; compute the conversations of their calls and of the calls `also`."""
     newest = _newest_of_each(legs)
     linked = {leg.linked_id for leg in newest} | set(also)
     if corrected := [leg.key for leg in newest if leg.revision]:
         linked |= set(session.scalars(_CALLS_OF_KEYS, {"keys": corrected}))
     before = legs_of_calls(session, linked)
+    refused = _of_crowded_calls(before, newest)
+    newest = [leg for leg in newest if leg.key not in refused] if refused else newest
     fresh = _claim_and_insert(session, newest)
     stored = {leg.key for leg in fresh}
     if replaced := [leg for leg in before if leg.key in stored]:
@@ -85,7 +95,20 @@ def store(session: TenantSession, legs: Sequence[LegRow], also: Iterable[str] = 
     touched = {leg.linked_id for leg in fresh} | {leg.linked_id for leg in replaced} | set(also)
     before = [leg for leg in before if leg.linked_id in touched]
     rejoin(session, before, [*(leg for leg in before if leg.key not in stored), *fresh])
-    return len(fresh)
+    return Stored(len(fresh), refused)
+
+
+def _of_crowded_calls(before: Sequence[LegRow], legs: Sequence[LegRow]) -> frozenset[str]:
+    """Keys of the legs for which their call has no room: known legs come first, then in the order of their sending."""
+    known = {leg.key for leg in before}
+    counts = Counter(leg.linked_id for leg in before)
+    refused = set()
+    for leg in legs:
+        if leg.key not in known:
+            counts[leg.linked_id] += 1
+            if counts[leg.linked_id] > MOST_LEGS:
+                refused.add(leg.key)
+    return frozenset(refused)
 
 
 def legs_of_calls(session: TenantSession, linked: Iterable[str]) -> list[LegRow]:

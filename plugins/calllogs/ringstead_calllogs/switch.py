@@ -25,6 +25,8 @@ from ringstead_calllogs.records import Rejected, read_record
 
 MOST_RECORDS: Final = 50_000
 AT_ONCE: Final = 5000
+# Each domain of a request is looked up, and one that nobody has costs as much as any other.
+MOST_DOMAINS: Final = 200
 # A caller who sends nonsense need not be told a thousand times.
 MOST_TOLD: Final = 1000
 
@@ -94,6 +96,8 @@ class _Reader:
         if org_id is not None or domain is None:
             return org_id
         if domain not in self._domains:
+            if len(self._domains) >= MOST_DOMAINS:
+                return None
             self._domains[domain] = organization_of_domain(self._request, domain)
         return self._domains[domain]
 

@@ -176,3 +176,28 @@ def test_a_call_that_reaches_nobody_is_the_organizations(
         call = session.scalars(select(Conversation)).one()
     assert (call.subscriber_id, call.is_primary) == (None, True)
     assert (call.kind, call.disposition) == ("missed", "abandoned")
+
+
+def test_a_call_has_so_many_legs(
+    switch: Any, person: Person, leg: Make, calls_of: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringstead_calllogs.storing.MOST_LEGS", 3)
+    legs = [leg(person, id=f"leg {n}", linked_id="always the same") for n in range(5)]
+    switch.accept(*legs[:2])
+    answer = switch.post(*legs)
+    assert (answer.json["accepted"], answer.json["duplicates"]) == (1, 2)
+    assert [(r["line"], r["field"]) for r in answer.json["rejected"]] == [(4, "linked_id"), (5, "linked_id")]
+    assert [call.leg_count for call in calls_of(person)] == [3]
+
+
+def test_a_request_looks_up_so_many_domains(
+    switch: Any, person: Person, leg: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringstead_calllogs.switch.MOST_DOMAINS", 3)
+    seen: list[str] = []
+    monkeypatch.setattr(
+        "ringstead_calllogs.switch.organization_of_domain", lambda _request, name: seen.append(name)
+    )
+    answer = switch.post(*(leg(person, organization=None, domain=f"d{n}.example") for n in range(9)))
+    assert {r["field"] for r in answer.json["rejected"]} == {"domain"}
+    assert len(seen) == 3
