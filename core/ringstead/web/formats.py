@@ -200,6 +200,10 @@ class Formats:
         """`1,234`."""
         return numbers.format_decimal(value, locale=_babel(self.locale))
 
+    def percent(self, share: float) -> str:
+        """`12 %`, of 0.12, as the locale writes it."""
+        return numbers.format_percent(round(share, 2), locale=_babel(self.locale))
+
     def text(self, message: object) -> str:
         """A message in the reader's language."""
         return str(self._translate(message, target_language=self.locale))

@@ -93,9 +93,17 @@ def chart_span(wanted: Filter, today: date) -> Span:
 
 def read_chart(session: TenantSession, person: UUID, span: Span, by: str, fmt: Formats) -> Chart:
     """Add up the person's quarters of the days; `by` is hour or day."""
-    zone = fmt.zone
-    sums = _sums(session, person, span, by, zone)
-    places = _places(span, by, zone)
+    sums = _sums(session, person, span, by, fmt.zone)
+    return _chart(sums, span, by, fmt)
+
+
+def hour_chart(sums: Sequence[Sum], span: Span, fmt: Formats) -> Chart:
+    """A chart of the hours 0 to 23, however many days they are of."""
+    return _chart(sums, span, "hours", fmt)
+
+
+def _chart(sums: Sequence[Sum], span: Span, by: str, fmt: Formats) -> Chart:
+    places = _places(span, by, fmt.zone)
     by_place = {one.place: one for one in sums}
     titles = [_title(place, by, span, fmt) for place in places]
     bars = _bars(titles, [by_place.get(place) for place in places])
@@ -170,7 +178,7 @@ def _places(span: Span, by: str, zone: ZoneInfo) -> list[Any]:
     if by == "hour" and span.days == 1:
         since, until = day_start(span.first, zone), day_start(span.last + timedelta(days=1), zone)
         return [since + n * _HOUR for n in range(-(-(until - since) // _HOUR))]
-    if by == "hour":
+    if by in ("hour", "hours"):
         return list(range(24))
     days = [span.first + timedelta(days=n) for n in range(span.days)]
     return list(dict.fromkeys(day.replace(day=1) for day in days)) if _by_month(by, span) else days
@@ -180,7 +188,7 @@ def _title(place: Any, by: str, span: Span, fmt: Formats) -> str:
     if isinstance(place, datetime):
         local = fmt.local(place)
         return hour_name(fmt.locale, local.hour, local.minute)
-    if by == "hour":
+    if by in ("hour", "hours"):
         return hour_name(fmt.locale, place)
     if _by_month(by, span):
         return str(
@@ -198,7 +206,7 @@ def hour_name(locale: str, hour: int, minute: int = 0) -> str:
 
 
 def _axis(titles: Sequence[str], by: str, span: Span, fmt: Formats) -> list[str]:
-    if by == "hour" and span.days > 1:
+    if by == "hours" or (by == "hour" and span.days > 1):
         return [hour_name(fmt.locale, hour % 24) for hour in (0, 6, 12, 18, 24)]
     return [titles[0], titles[len(titles) // 2], titles[-1]] if len(titles) > 2 else list(titles)
 
@@ -223,6 +231,6 @@ def _summary(bars: Sequence[Bar], by: str) -> Any:
     if not count:
         return _("No calls in this time")
     values = {"when": busiest.title, "count": count}
-    if by == "hour":
+    if by in ("hour", "hours"):
         return _("Calls by hour: most at ${when}, with ${count}", mapping=values)
     return _("Calls by day: most on ${when}, with ${count}", mapping=values)

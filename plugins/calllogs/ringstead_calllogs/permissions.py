@@ -19,3 +19,8 @@ ANNOTATE = Permission(
     title=_("Put notes and tags on one’s own calls"),
     default_roles=frozenset({"subscriber", "org_admin"}),
 )
+REPORT = Permission(
+    name="calllogs:report:read",
+    title=_("See the organization’s calls in numbers"),
+    default_roles=frozenset({"org_admin"}),
+)

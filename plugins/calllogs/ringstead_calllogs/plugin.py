@@ -8,14 +8,15 @@ from ringstead.api import (
     PluginInfo,
     Route,
     SearchHit,
+    Setting,
     SwitchMessage,
     TenantContext,
     hookimpl,
     translations,
 )
 from ringstead.api.models import TenantSession
-from ringstead_calllogs import __version__, call_views, cards, views
-from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ
+from ringstead_calllogs import __version__, call_views, cards, report_views, views
+from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ, REPORT
 from ringstead_calllogs.switch import receive_cdr
 
 _ = translations("ringstead_calllogs")
@@ -35,7 +36,7 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [READ, EXPORT, ANNOTATE]
+    return [READ, EXPORT, ANNOTATE, REPORT]
 
 
 @hookimpl
@@ -61,6 +62,19 @@ def declare_routes() -> list[Route]:
             view=views.new_calls,
             permission=READ.name,
             renderer="calllogs/new.pt",
+        ),
+        Route(
+            name="calllogs.report",
+            pattern="/calls/report",
+            view=report_views.show_report,
+            permission=REPORT.name,
+            renderer="calllogs/report.pt",
+        ),
+        Route(
+            name="calllogs.report_file",
+            pattern="/calls/report.csv",
+            view=report_views.download_report,
+            permission=REPORT.name,
         ),
         Route(
             name="calllogs.call",
@@ -97,6 +111,28 @@ def declare_navigation() -> list[NavItem]:
             icon="phone",
             order=200,
             tab=True,
+        ),
+        NavItem(
+            id="calllogs.report",
+            title=_("Call report"),
+            route="calllogs.report",
+            permission=REPORT.name,
+            icon="list-checks",
+            order=210,
+        ),
+    ]
+
+
+@hookimpl
+def declare_settings() -> list[Setting]:
+    return [
+        Setting(
+            name=report_views.PRIVATE,
+            title=_("Extensions that no report names"),
+            type=list,
+            default=[],
+            level="organization",
+            help=_("Their calls count for the organization and stand in no person’s line."),
         )
     ]
 
