@@ -40,7 +40,7 @@ def includeme(config: Configurator) -> None:
     settings: Settings = config.registry["ringstead.settings"]
     throttle = make_throttle(settings, config.registry["ringstead.database"])
     config.registry["ringstead.secret"] = settings.secret()
-    config.registry["ringstead.passwords"] = Passwords()
+    config.registry["ringstead.passwords"] = Passwords(settings.web_threads)
     config.registry["ringstead.throttle"] = throttle
     config.registry["ringstead.sign_in_guard"] = SignInGuard(throttle)
     config.set_security_policy(SecurityPolicy())

@@ -25,19 +25,25 @@ MAX_LENGTH: Final = 256
 PASSES: Final = 2
 MEMORY_KIB: Final = 19 * 1024
 AT_ONCE: Final = 2
-WAIT_SECONDS: Final = 3.0
+WAIT_SECONDS: Final = 0.1
 
 
 class Busy(Exception):
-    """All places of the pool stayed taken; the caller should say so and ask to try again."""
+    """All places of the pool are taken; the caller should say so and ask to try again."""
 
 
 class Passwords:
-    """Hash and verify, at most `at_once` at a time in this process: sign-ins must not starve every other page."""
+    """Hash and verify in at most half of a process's web threads, so that sign-ins leave some for every other page.
 
-    def __init__(self, at_once: int = AT_ONCE, wait_seconds: float = WAIT_SECONDS) -> None:
+    At most two hash at once. What is left of the half may wait, a tenth of a second at most; whoever comes then is
+    refused at once. A process with a single thread hashes in that one.
+    """
+
+    def __init__(self, web_threads: int = 4, wait_seconds: float = WAIT_SECONDS) -> None:
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, parallelism=1, type=Type.ID)
-        self._places = BoundedSemaphore(at_once)
+        half = max(1, web_threads // 2)
+        self._room = BoundedSemaphore(half)
+        self._places = BoundedSemaphore(min(AT_ONCE, half))
         self._wait = wait_seconds
         # What is verified when there is no such account, so that the answer takes as long.
         self._nobody = self._hasher.hash("nobody has this password")
@@ -66,12 +72,18 @@ class Passwords:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=self._wait):
+        # A thread that waits serves nobody, so waiting takes room as hashing does.
+        if not self._room.acquire(blocking=False):
             raise Busy
         try:
-            yield
+            if not self._places.acquire(timeout=self._wait):
+                raise Busy
+            try:
+                yield
+            finally:
+                self._places.release()
         finally:
-            self._places.release()
+            self._room.release()
 
 
 def problem_with_password(password: str, *names: str) -> TranslationString | None:
