@@ -56,7 +56,7 @@ def test_from_sign_in_to_sign_out(
         page.get_by_role("link", name="Download").click()
     saved = tmp_path / "calls.csv"
     download.value.save_as(saved)
-    with saved.open(newline="", encoding="utf-8") as stream:
+    with saved.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 3
 

@@ -1,17 +1,26 @@
 """The list of calls with what belongs to it: chart, news, download."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from pyramid.httpexceptions import HTTPUnprocessableEntity
+from pyramid.httpexceptions import HTTPTooManyRequests, HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
 from ringstead.api.formatting import Formats, formats_of
 from ringstead_calllogs.charts import chart_span, read_chart
-from ringstead_calllogs.downloads import file_name, stream_csv
+from ringstead_calllogs.downloads import (
+    MOST_CALLS,
+    SMALL,
+    Downloads,
+    Spool,
+    TooManyCalls,
+    TooManyDownloads,
+    file_name,
+)
 from ringstead_calllogs.filters import DIRECTIONS, RESULTS, Cursor, Filter, FilterForm, read_filter
 from ringstead_calllogs.listing import PAGE_SIZE, Listing
 from ringstead_calllogs.permissions import EXPORT
@@ -177,7 +186,7 @@ def _listing(context: TenantContext, form: FilterForm) -> Listing:
 
 
 def download_calls(context: TenantContext, request: Request) -> Response:
-    """`GET /calls.csv`, with the list's filter: all of its calls, streamed."""
+    """`GET /calls.csv`, with the list's filter: all of its calls; 422 for too many, 429 while others are sent."""
     form = read_filter(request.GET)
     if form.errors:
         field, message = next(iter(form.errors.items()))
@@ -186,5 +195,33 @@ def download_calls(context: TenantContext, request: Request) -> Response:
     name = file_name(wanted.first, wanted.last, fmt.today())
     response = Response(content_type="text/csv", charset="utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.app_iter = stream_csv(request.database, context.org_id, _listing(context, form), fmt)
+    with ExitStack() as opened:
+        spool = opened.enter_context(closing(_spool(context, request)))
+        try:
+            size = spool.write(_listing(context, form).all(request.db), fmt)
+        except TooManyCalls:
+            most = {"count": MOST_CALLS}
+            why = _("More than ${count} calls fit, too many for one file. Choose fewer days.", mapping=most)
+            raise HTTPUnprocessableEntity(why) from None
+        if size <= SMALL:
+            response.body = spool.read()
+        else:
+            response.app_iter, response.content_length = spool, size
+            opened.pop_all()  # the server closes it
     return response
+
+
+def _spool(context: TenantContext, request: Request) -> Spool:
+    assert context.account is not None, "only somebody signed in may have the permission"
+    downloads = request.registry.setdefault(
+        "ringstead_calllogs.downloads", Downloads(request.deployment.web_threads)
+    )
+    try:
+        return Spool(downloads, context.account.id)
+    except TooManyDownloads as refused:
+        why = (
+            _("A file that you asked for is still being sent. Wait until it is complete, then try again.")
+            if refused.is_own
+            else _("Others are downloading right now. Nothing is wrong: try again in a moment.")
+        )
+        raise HTTPTooManyRequests(why, headers=[("Retry-After", "10")]) from None

@@ -1,20 +1,29 @@
-"""The download: exactly the filter's calls, safe in a spreadsheet, streamed."""
+"""The download: exactly the filter's calls, safe in a spreadsheet, spooled, few at a time."""
 
 import csv
+import gc
 import io
+import re
+import socket
+import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text as sql
 
-from ringstead.api.testing import Client, Person
+from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
 from ringstead.tenancy.models import RolePermission
-from ringstead_calllogs.downloads import safe_cell
+from ringstead_calllogs import downloads
+from ringstead_calllogs.downloads import Downloads, TooManyDownloads, safe_cell, separator
 from ringstead_calllogs.models import Conversation
 
 Portal = Callable[..., Client]
@@ -24,7 +33,7 @@ Read = Callable[[Person], list[Conversation]]
 
 def rows_of(answer: Any) -> list[dict[str, str]]:
     assert answer.content_type == "text/csv"
-    return list(csv.DictReader(io.StringIO(answer.body.decode("utf-8"), newline="")))
+    return list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"), newline="")))
 
 
 def test_the_file(person: Person, switch: Any, portal: Portal, leg: Make, prefer: Any) -> None:
@@ -36,7 +45,7 @@ def test_the_file(person: Person, switch: Any, portal: Portal, leg: Make, prefer
     switch.accept(leg(person, at=at.replace(microsecond=0), ring=6, talk=75))
     answer = portal(person).get(f"/calls.csv?from={at.year}-10-06&to={at.year}-10-06")
     assert answer.charset == "utf-8"
-    assert not answer.body.startswith(b"\xef\xbb\xbf")
+    assert answer.body.startswith(b"\xef\xbb\xbf")
     name = f"calls_{at.year}-10-06_{at.year}-10-06.csv"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert rows_of(answer) == [
@@ -74,8 +83,6 @@ DANGEROUS = [
     "+1+1",
     "-1",
     "@SUM(A1)",
-    "\t=1",
-    "\r=1",
     " =1",
     "\u00a0=1",
     "\u200b=1",
@@ -99,13 +106,55 @@ def test_what_is_no_formula_stays(text: str) -> None:
     assert safe_cell(text) == text
 
 
-@given(st.text(max_size=20))
-def test_no_cell_starts_a_formula(text: str) -> None:
-    cell = safe_cell(text)
-    assert cell.endswith(text)
-    first = cell.lstrip()[:1]
-    assert first not in ("=", "-", "@")
-    assert first != "+" or cell.replace(" ", "")[1:].isdigit()
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("foo;=cmd|' /C calc'!A0", "foo;'=cmd|' /C calc'!A0"),
+        ("a,b\t -1", "a,b\t' -1"),
+        ('a;"=1', "a;'\"=1"),
+        ("a\n=1", "a\n'=1"),
+        ("\t=1", "'\t'=1"),
+        ("a; +1 212 555 0158", "a;' +1 212 555 0158"),
+        ("a; b, c-d", "a; b, c-d"),
+    ],
+)
+def test_a_separator_begins_no_formula(text: str, safe: str) -> None:
+    assert safe_cell(text) == safe
+
+
+TEXT = st.text(st.sampled_from("=+-@|%;,\t\r\n\"' a1\u200b\ufeff＝") | st.characters(codec="utf-8"), max_size=20)
+LOOKS_LIKE_A_FORMULA = re.compile(
+    r"[\s\x00-\x1f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@|%＝＋－＠]"
+)
+
+
+@given(st.lists(st.lists(TEXT, min_size=4, max_size=4), max_size=3), st.sampled_from(";,"))
+def test_no_cell_starts_a_formula_wherever_lines_are_split(rows: list[list[str]], ours: str) -> None:
+    lines = downloads._Lines(ours)
+    for row in rows:
+        lines.write(["2026-11-23", *row, "+1 212 555 0158"])
+    text = lines.take().decode("utf-8-sig")
+    for delimiter in (",", ";", "\t"):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            for cell in row:
+                assert not LOOKS_LIKE_A_FORMULA.match(cell) or re.fullmatch(r"\+[0-9][0-9 ]*", cell), cell
+
+
+@given(TEXT)
+def test_a_safe_cell_says_what_the_text_says(text: str) -> None:
+    assert safe_cell(text).replace("'", "") == text.replace("'", "")
+
+
+def test_the_separator_is_that_of_the_language(
+    person: Person, switch: Any, portal: Portal, leg: Make, prefer: Any
+) -> None:
+    assert [separator(locale) for locale in ("en", "en-GB", "de", "de-AT", "de-CH", "fr")] == [*",,;;,;"]
+    prefer(person, "core.locale", "de-AT")
+    switch.accept(leg(person, **{"from": {"name": "Jürgen; =1+1"}}))
+    text = portal(person).get("/calls.csv").body.decode("utf-8-sig")
+    heading, row = csv.reader(io.StringIO(text, newline=""), delimiter=";")
+    assert heading[:2] == ["Datum", "Uhrzeit"]
+    assert "Jürgen;' =1+1" in row
 
 
 def test_names_cannot_inject(person: Person, switch: Any, portal: Portal, leg: Make) -> None:
@@ -130,6 +179,123 @@ def test_without_the_right_there_is_no_download(
     client = portal(person)
     assert client.get("/calls").html.select_one("a[download]") is None
     client.get("/calls.csv", status=403)
+
+
+def test_a_process_makes_few_files_at_a_time_and_an_account_two() -> None:
+    for threads, most in ((1, 1), (2, 1), (4, 1), (5, 2), (8, 3), (16, 7)):
+        running = Downloads(threads)
+        places = [running.take(uuid4()) for _ in range(most)]
+        with pytest.raises(TooManyDownloads) as refused:
+            running.take(uuid4())
+        assert not refused.value.is_own
+        running.give_back(places.pop())
+        running.take(uuid4())
+
+
+def test_an_account_has_two_places() -> None:
+    running, account = Downloads(16), uuid4()
+    places = [running.take(account), running.take(account)]
+    with pytest.raises(TooManyDownloads) as refused:
+        running.take(account)
+    assert refused.value.is_own
+    # What is thrown away without being sent is given back too.
+    del places[0]
+    gc.collect()
+    assert running.take(account)
+
+
+def test_what_is_refused_says_why(person: Person, switch: Any, portal: Portal, leg: Make, wsgi: Any) -> None:
+    switch.accept(leg(person))
+    client = portal(person)
+    client.get("/calls.csv")  # a small file has given its place back
+    running = wsgi.registry["ringstead_calllogs.downloads"]
+    for account, words in ((person.account.id, "still being sent"), (uuid4(), "Others are downloading")):
+        place = running.take(account)
+        page = client.get("/calls.csv", status=429)
+        assert page.headers["Retry-After"] == "10"
+        assert words in page.html.find("main").get_text()
+        running.give_back(place)
+    client.get("/calls.csv")
+
+
+def test_too_many_calls_are_refused_and_their_place_given_back(
+    person: Person, switch: Any, portal: Portal, leg: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.accept(*(leg(person) for _ in range(3)))
+    client = portal(person)
+    monkeypatch.setattr(downloads, "MOST_CALLS", 3)
+    assert len(rows_of(client.get("/calls.csv"))) == 3
+    monkeypatch.setattr(downloads, "MOST_CALLS", 2)
+    page = client.get("/calls.csv", status=422)
+    assert "Choose fewer days" in page.html.find("main").get_text()
+    client.get("/calls.csv", status=422)
+
+
+READERS = 16
+
+
+@pytest.mark.slow
+def test_readers_that_do_not_read_stop_nobody(
+    served: Callable[..., str], person: Person, tenants: Tenants, database: Database, switch: Any, leg: Make
+) -> None:
+    """One has the place and the others are told so; pages go on, and no transaction stays open."""
+    switch.accept(leg(person))
+    _copies(database, person, 80_000)
+    assert person.organization is not None
+    other = tenants.person(person.organization)
+    address = served(web_threads=4)
+    with ExitStack() as readers:
+        answers = [readers.enter_context(_ask(address, person, tenants)) for _ in range(READERS)]
+        heads = [_head(answer) for answer in answers]
+        assert sorted({head.partition("\r\n")[0] for head in heads}) == [
+            "HTTP/1.1 200 OK",
+            "HTTP/1.1 429 Too Many Requests",
+        ]
+        assert sum(head.startswith("HTTP/1.1 200") for head in heads) == 1
+        assert sum("retry-after: 10\r\n" in head.lower() for head in heads) == READERS - 1
+        assert _get(address, other, tenants, "/calls").status_code == 200
+        assert _get(address, other, tenants, "/calls.csv").status_code == 429
+        with database.app_engine.connect() as connection:
+            states = (
+                "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND state IS NOT NULL"
+            )
+            assert not [state for state in connection.scalars(sql(states)) if "transaction" in state]
+    # The reader is gone, so its place is free.
+    deadline = time.monotonic() + 30
+    while _get(address, other, tenants, "/calls.csv").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _get(address: str, person: Person, tenants: Tenants, path: str) -> httpx.Response:
+    cookies = {"sid": tenants.session_token(person)}
+    return httpx.get(
+        f"{address}{path}", headers={"Host": f"{person.partner.slug}.test"}, cookies=cookies, timeout=30
+    )
+
+
+def _ask(address: str, person: Person, tenants: Tenants) -> socket.socket:
+    """Ask for the download, with as little room as possible for what is sent and not read."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(60)
+    connection.connect((host, int(port)))
+    cookie = f"sid={tenants.session_token(person)}"
+    connection.sendall(
+        f"GET /calls.csv HTTP/1.1\r\nHost: {person.partner.slug}.test\r\nCookie: {cookie}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def _head(connection: socket.socket) -> str:
+    """The answer's head, and nothing after it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        assert byte
+        head += byte
+    return head.decode()
 
 
 @pytest.mark.slow
