@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ringstead.db.engine import Database
 from ringstead.plugins.enablement import FEATURES_CHANNEL, enabled_plugins
@@ -82,14 +83,15 @@ def write(tmp_path: Path, slug: str) -> Writer:
         # Numbers are unique on the platform, so each test takes one that no other test has.
         text = SAMPLE.format(slug=slug, tail=f"{secrets.randbelow(10**6):06}"[:2])
         text = text.replace("+1 212 555 01", f"+1 {200 + secrets.randbelow(700)} 555 01")
-        path = tmp_path / "partner.toml"
+        path = tmp_path / slug / "partner.toml"
+        path.parent.mkdir(exist_ok=True)
         text = path.read_text() if path.exists() else text
         for old, new in replacements:
             assert old in text
             text = text.replace(old, new)
         path.write_text(text)
-        (tmp_path / "logo.svg").write_text(LOGO)
-        return tmp_path
+        (path.parent / "logo.svg").write_text(LOGO)
+        return path.parent
 
     return make
 
@@ -184,6 +186,43 @@ def test_what_the_bundle_does_not_name_stays(database: Database, write: Writer, 
         assert set(session.scalars(select(Subscriber.extension))) == {"214", "215", "999"}
 
 
+def test_a_brand_key_that_is_left_out_keeps_its_value(database: Database, write: Writer, slug: str) -> None:
+    line = 'color = "#0b6068"\n'
+    more = 'name = "Other"\naccent = "#7a3b00"\nradius = 3\nsupport_phone = "+12125550199"\n'
+    apply(database, write((line, line + more)))
+    before = partner_of(database, slug).brand
+    assert apply(database, write((line + more, ""), ('logo = "logo.svg"\n', "radius = 4\n"))) == [
+        f"~ brand {slug}: radius"
+    ]
+    assert partner_of(database, slug).brand == {**before, "radius": 4}
+    # Emptied on purpose.
+    assert apply(database, write(("radius = 4\n", 'support_phone = ""\n'))) == [
+        f"~ brand {slug}: support_phone"
+    ]
+    assert partner_of(database, slug).brand["accent"] == "#7a3b00"
+
+
+def test_name_and_accent_follow_until_they_have_values_of_their_own(
+    database: Database, write: Writer, slug: str
+) -> None:
+    apply(database, write())
+    apply(database, write(('name = "Sample"', 'name = "Renamed"'), ("#0b6068", "#7a3b00")))
+    brand = partner_of(database, slug).brand
+    assert (brand["name"], brand["color"], brand["accent"]) == ("Renamed", "#7a3b00", "#7a3b00")
+
+
+def test_a_brand_that_is_none_together_with_the_one_in_force_is_refused(
+    database: Database, write: Writer, slug: str
+) -> None:
+    apply(database, write())
+    with database.as_operator("tests", "break a brand") as session:
+        session.execute(
+            update(Partner).where(Partner.slug == slug).values(brand={"name": "Sample", "radius": 99})
+        )
+    with pytest.raises(BundleError, match=r"brand.radius: together with the brand in force: "):
+        apply(database, write(("#0b6068", "#7a3b00")))
+
+
 def test_other_processes_hear_of_hosts_and_features(database: Database, write: Writer, slug: str) -> None:
     hosts = HostDirectory(database.app_engine)
     assert hosts.resolve(f"{slug}.test") is None
@@ -242,6 +281,7 @@ def test_a_host_of_another_partner_is_refused(database: Database, write: Writer,
     apply(database, write())
     other = f"c{secrets.token_hex(5)}"
     folder = write((f'slug = "{slug}"', f'slug = "{other}"'))
+    folder = folder.rename(folder.with_name(other))
     with pytest.raises(BundleError) as refused:
         apply(database, folder)
     problems = refused.value.problems
@@ -311,6 +351,52 @@ def test_a_logo_with_a_script_is_refused(write: Writer) -> None:
     )
     with pytest.raises(BundleError, match=r"brand.logo: line 1: <script> is not taken"):
         read_bundle(folder)
+
+
+def test_the_folder_has_the_slug_as_its_name(write: Writer, slug: str) -> None:
+    folder = write().rename(write().with_name("elsewhere"))
+    with pytest.raises(BundleError, match=rf"line 2, partner.slug: is {slug}, but the folder is elsewhere"):
+        read_bundle(folder)
+
+
+def test_a_bundle_may_be_named_from_within(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write())
+    assert read_bundle(Path(".")).brand.logo is not None
+
+
+def test_a_logo_is_a_small_file_of_the_bundle(write: Writer, tmp_path: Path) -> None:
+    logo = write() / "logo.svg"
+
+    def refusal() -> str:
+        with pytest.raises(BundleError) as refused:
+            read_bundle(logo.parent)
+        return str(refused.value)
+
+    logo.rename(tmp_path / "secret.svg")
+    logo.symlink_to(tmp_path / "secret.svg")
+    assert "brand.logo: logo.svg cannot be read: it is a link" in refusal()
+    logo.unlink()
+    os.mkfifo(logo)
+    assert "brand.logo: logo.svg cannot be read: it is no regular file" in refusal()
+    logo.unlink()
+    with logo.open("wb") as stream:
+        stream.truncate(10**12)  # takes no room on the disk, and would take a terabyte of memory
+    assert (
+        "brand.logo: logo.svg cannot be read: it has 1000000000000 bytes, at most 524288 are read"
+        in refusal()
+    )
+
+
+def test_a_file_that_is_too_large_or_none_is_refused(write: Writer) -> None:
+    file = write() / "partner.toml"
+    with file.open("r+b") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(BundleError, match="it has 1000000000000 bytes, at most 4194304 are read"):
+        read_bundle(file.parent)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(BundleError, match="it is no regular file"):
+        read_bundle(file.parent)
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b'[partner]\nname = "\xe9"'])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final, Literal, cast
-from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ringstead.plugins.loader import GROUP
 from ringstead.tenancy import directory
+from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
 from ringstead.tenancy.bundle_schema import (
     Bundle,
     BundleError,
@@ -23,39 +23,16 @@ from ringstead.tenancy.bundle_schema import (
     SubscriberPart,
 )
 from ringstead.tenancy.models import (
-    Account,
-    Host,
-    Membership,
-    Organization,
     OrganizationFeature,
     OrganizationSetting,
     Partner,
     PartnerSetting,
     Subscriber,
 )
+from ringstead.theming.brand import Brand, InvalidBrand
 
 _SETTINGS: Final = {"locale": "core.locale", "time_zone": "core.time_zone"}
 Named = PartnerSetting | OrganizationSetting | OrganizationFeature
-
-
-@dataclass
-class Rows:
-    """What the database holds of the bundle's things; applying a plan fills in what it creates."""
-
-    partner: Partner | None = None
-    hosts: dict[str, Host] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
-    organizations: dict[str, Organization] = field(default_factory=dict)
-    subscribers: dict[tuple[str, str], Subscriber] = field(default_factory=dict)
-    memberships: dict[tuple[UUID, UUID], Membership] = field(default_factory=dict)
-    settings: dict[tuple[UUID, str], Any] = field(default_factory=dict)
-    features: dict[tuple[UUID, str], bool] = field(default_factory=dict)
-
-    @property
-    def partner_id(self) -> UUID:
-        """The partner's id, once there is a partner."""
-        assert self.partner is not None, "the plan's first step creates the partner"
-        return self.partner.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +84,7 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
     if installed is None:
         installed = {entry.name for entry in entry_points(group=GROUP)}
     rows = read_rows(session, bundle)
-    _refuse_foreign(session, bundle, rows)
+    refuse_foreign(session, bundle, rows)
     planner = _Planner(bundle, rows, installed)
     planner.partner()
     planner.hosts(None)
@@ -116,38 +93,6 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
     for i, organization in enumerate(bundle.content.organizations):
         planner.organization(organization, ("organizations", i))
     return Plan(bundle, rows, planner.changes, planner.warnings, planner.moved_numbers)
-
-
-def read_rows(session: Session, bundle: Bundle) -> Rows:
-    """The rows that the bundle speaks about, as they are in the database."""
-    rows = Rows(session.scalars(select(Partner).where(Partner.slug == bundle.slug)).one_or_none())
-    rows.hosts = {
-        host.name: host for host in session.scalars(select(Host).where(Host.name.in_(_host_names(bundle))))
-    }
-    if rows.partner is None:
-        return rows
-    own = rows.partner.id
-    slugs = [organization.slug for organization in bundle.content.organizations]
-    organizations = session.scalars(
-        select(Organization).where(Organization.partner_id == own, Organization.slug.in_(slugs))
-    )
-    rows.organizations = {organization.slug: organization for organization in organizations}
-    by_id = {organization.org_id: slug for slug, organization in rows.organizations.items()}
-    subscribers = session.scalars(select(Subscriber).where(Subscriber.org_id.in_(by_id)))
-    rows.subscribers = {(by_id[person.org_id], person.extension): person for person in subscribers}
-    for account in session.scalars(
-        select(Account).where(Account.partner_id == own, Account.email.in_(_emails(bundle)))
-    ):
-        rows.accounts[account.email] = account
-    for member in session.scalars(select(Membership).where(Membership.org_id.in_(by_id))):
-        rows.memberships[member.subscriber_id, member.account_id] = member
-    for setting in session.scalars(select(PartnerSetting).where(PartnerSetting.partner_id == own)):
-        rows.settings[own, setting.name] = setting.value
-    for value in session.scalars(select(OrganizationSetting).where(OrganizationSetting.org_id.in_(by_id))):
-        rows.settings[value.org_id, value.name] = value.value
-    for feature in session.scalars(select(OrganizationFeature).where(OrganizationFeature.org_id.in_(by_id))):
-        rows.features[feature.org_id, feature.plugin] = feature.enabled
-    return rows
 
 
 class _Planner:
@@ -159,25 +104,31 @@ class _Planner:
         self._planned: set[str] = set()
 
     def partner(self) -> None:
-        part, brand = self.bundle.content.partner, self.bundle.brand.to_mapping()
+        part = self.bundle.content.partner
         known = self.rows.partner
         if known is None:
 
             def create(session: Session, rows: Rows) -> None:
+                brand = self.bundle.brand.to_mapping()
                 rows.partner = directory.create_partner(session, slug=part.slug, name=part.name, brand=brand)
 
             self._add("partner", part.slug, part.name, ("partner", "slug"), create, "hosts")
         else:
             self._update("partner", part.slug, known, {"name": part.name}, ("partner",), "hosts")
-            changed = [name for name in brand if known.brand.get(name) != brand[name]]
-            if changed:
-
-                def repaint(_session: Session, rows: Rows) -> None:
-                    assert rows.partner is not None
-                    rows.partner.brand = {**rows.partner.brand, **brand}
-
-                self._change("brand", part.slug, ", ".join(changed), ("brand",), repaint, "hosts")
+            self._brand(known)
         self._settings(part, ("partner",), part.slug, None)
+
+    def _brand(self, known: Partner) -> None:
+        wanted = _merged_brand(self.bundle, known)
+        changed = {name: value for name, value in wanted.items() if known.brand.get(name) != value}
+        if not changed:
+            return
+
+        def repaint(_session: Session, rows: Rows) -> None:
+            assert rows.partner is not None
+            rows.partner.brand = {**rows.partner.brand, **changed}
+
+        self._change("brand", self.bundle.slug, ", ".join(changed), ("brand",), repaint, "hosts")
 
     def hosts(self, organization: OrganizationPart | None, at: Key = ()) -> None:
         """The hosts of the partner, or of one of its organizations."""
@@ -367,60 +318,24 @@ class _Planner:
         self.changes.append(Change("~", thing, name, detail, key, run, news, organization))
 
 
-def _refuse_foreign(session: Session, bundle: Bundle, rows: Rows) -> None:
-    """Stop when a host or number of the bundle belongs to another partner or to a subscriber it does not name."""
-    own = rows.partner.id if rows.partner else None
-    problems = [
-        bundle.source.describe(key, f"{name} belongs to another partner; choose another host name")
-        for key, name in _hosts(bundle)
-        if name in rows.hosts and rows.hosts[name].partner_id != own
-    ]
-    wanted = {
-        person.number: (organization.slug, person.extension, ("organizations", i, "subscribers", j, "number"))
-        for i, organization in enumerate(bundle.content.organizations)
-        for j, person in enumerate(organization.subscribers)
-        if person.number
-    }
-    moving = {
-        (rows.organizations[organization.slug].org_id, person.extension): person.number
-        for organization in bundle.content.organizations
-        if organization.slug in rows.organizations
-        for person in organization.subscribers
-    }
-    for holder in session.scalars(select(Subscriber).where(Subscriber.number.in_(wanted))):
-        slug, extension, key = wanted[cast(str, holder.number)]
-        organization = rows.organizations.get(slug)
-        is_same = organization is not None and (holder.org_id, holder.extension) == (
-            organization.org_id,
-            extension,
-        )
-        gives_up = moving.get((holder.org_id, holder.extension)) not in (None, holder.number)
-        if not is_same and not gives_up:
-            why = f"{holder.number} is the number of another subscriber; take it away there first"
-            problems.append(bundle.source.describe(key, why))
-    if problems:
-        raise BundleError(problems)
-
-
-def _hosts(bundle: Bundle) -> list[tuple[Key, str]]:
-    content = bundle.content
-    found: list[tuple[Key, str]] = []
-    for kind in ("portal", "console"):
-        found += [(("hosts", kind, i), name) for i, name in enumerate(getattr(content.hosts, kind))]
-    for i, organization in enumerate(content.organizations):
-        for kind in ("sip", "portal"):
-            at: Key = ("organizations", i, "hosts", kind)
-            found += [((*at, j), name) for j, name in enumerate(getattr(organization.hosts, kind))]
-    return found
-
-
-def _host_names(bundle: Bundle) -> list[str]:
-    return [name for _, name in _hosts(bundle)]
-
-
-def _emails(bundle: Bundle) -> set[str]:
-    people = [person for organization in bundle.content.organizations for person in organization.subscribers]
-    return {member.email for member in bundle.content.staff} | {p.email for p in people if p.email}
+def _merged_brand(bundle: Bundle, known: Partner) -> dict[str, Any]:
+    """What the file's keys make of the brand that the partner has; keys that it leaves out keep their values."""
+    given, whole, has = bundle.content.brand, bundle.brand.to_mapping(), known.brand
+    wanted = {name: whole[name] for name in given}
+    # Both stand for another key until they are given values of their own.
+    if "name" not in given and has.get("name") == known.name:
+        wanted["name"] = bundle.content.partner.name
+    if "accent" not in given and "color" in given and has.get("accent", "") in ("", has.get("color")):
+        wanted["accent"] = whole["color"]
+    try:
+        Brand.from_mapping({**has, **wanted})
+    except InvalidBrand as error:
+        problems = [
+            bundle.source.describe(("brand", name), f"together with the brand in force: {why}")
+            for name, why in error.errors.items()
+        ]
+        raise BundleError(problems) from None
+    return wanted
 
 
 def _upsert(session: Session, model: type[Named], key: dict[str, Any], values: dict[str, Any]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from ringstead.tenancy import fields
 from ringstead.theming.brand import Brand, InvalidBrand
+from ringstead.theming.logo import MAX_BYTES as MAX_LOGO_BYTES
 
 FILE_NAME: Final = "partner.toml"
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -164,7 +168,7 @@ def read_bundle(folder: Path) -> Bundle:
         problems += _explain(error)
         content = None
     if content is not None:
-        problems += _contradictions(content)
+        problems += [*_misplaced(folder, content), *_contradictions(content)]
     if problems or content is None or brand is None:
         raise BundleError([source.describe(key, message) for key, message in problems])
     return Bundle(source, brand, content)
@@ -172,12 +176,10 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _read_toml(path: Path) -> tuple[Source, dict[str, Any]]:
     try:
-        raw = path.read_bytes()
+        raw = _read(path, _MAX_BYTES)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BundleError([f"{path}: {reason}; a bundle is a folder with a {FILE_NAME}"]) from None
-    if len(raw) > _MAX_BYTES:
-        raise BundleError([f"{path}: has {len(raw)} bytes, at most {_MAX_BYTES} are read; split the partner"])
     try:
         text = raw.decode("utf-8")
         return Source(path, text), tomllib.loads(text)
@@ -207,15 +209,28 @@ def _brand(folder: Path, data: Mapping[str, Any], problems: list[Problem]) -> Br
 
 
 def _logo(folder: Path, name: object) -> bytes | None:
-    """The logo's bytes. It lies in the bundle's own folder, so that a bundle can never read another file."""
+    """The logo's bytes. It lies in the bundle's own folder and is no link: a bundle can never read another file."""
     if name is None:
         return None
     if not isinstance(name, str) or Path(name).name != name:
         raise ValueError("must be the name of a file beside partner.toml, such as logo.svg")
     try:
-        return (folder / name).read_bytes()
+        return _read(folder / name, MAX_LOGO_BYTES, os.O_NOFOLLOW)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        is_link = isinstance(error, OSError) and error.errno == errno.ELOOP
+        why = "it is a link" if is_link else getattr(error, "strerror", None) or error
+        raise ValueError(f"{name} cannot be read: {why}") from None
+
+
+def _read(path: Path, most: int, flags: int = 0) -> bytes:
+    """A regular file of at most `most` bytes. Never waits, as for a pipe. Raises OSError."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, at most {most} are read")
+        return stream.read(most)
 
 
 def _explain(error: ValidationError) -> Iterator[Problem]:
@@ -253,6 +268,14 @@ def _unknown(key: Key) -> str:
         if close
         else f"is not known; known: {', '.join(known)}"
     )
+
+
+def _misplaced(folder: Path, content: BundlePart) -> Iterator[Problem]:
+    """A partner's templates are looked for in the folder of its slug, so the bundle must lie there."""
+    name = folder.absolute().name or folder.resolve().name
+    if name != content.partner.slug:
+        why = f"is {content.partner.slug}, but the folder is {name}; give both the same name"
+        yield ("partner", "slug"), why
 
 
 def _contradictions(content: BundlePart) -> Iterator[Problem]:

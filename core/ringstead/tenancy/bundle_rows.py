@@ -1,0 +1,131 @@
+"""The rows of a bundle's things as they are in the database, and whether they are its own. Nothing is changed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ringstead.tenancy.bundle_schema import Bundle, BundleError, Key
+from ringstead.tenancy.models import (
+    Account,
+    Host,
+    Membership,
+    Organization,
+    OrganizationFeature,
+    OrganizationSetting,
+    Partner,
+    PartnerSetting,
+    Subscriber,
+)
+
+
+@dataclass
+class Rows:
+    """What the database holds of the bundle's things; applying a plan fills in what it creates."""
+
+    partner: Partner | None = None
+    hosts: dict[str, Host] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
+    subscribers: dict[tuple[str, str], Subscriber] = field(default_factory=dict)
+    memberships: dict[tuple[UUID, UUID], Membership] = field(default_factory=dict)
+    settings: dict[tuple[UUID, str], Any] = field(default_factory=dict)
+    features: dict[tuple[UUID, str], bool] = field(default_factory=dict)
+
+    @property
+    def partner_id(self) -> UUID:
+        """The partner's id, once there is a partner."""
+        assert self.partner is not None, "the plan's first step creates the partner"
+        return self.partner.id
+
+
+def read_rows(session: Session, bundle: Bundle) -> Rows:
+    """The rows that the bundle speaks about, as they are in the database."""
+    rows = Rows(session.scalars(select(Partner).where(Partner.slug == bundle.slug)).one_or_none())
+    rows.hosts = {
+        host.name: host for host in session.scalars(select(Host).where(Host.name.in_(_host_names(bundle))))
+    }
+    if rows.partner is None:
+        return rows
+    own = rows.partner.id
+    slugs = [organization.slug for organization in bundle.content.organizations]
+    organizations = session.scalars(
+        select(Organization).where(Organization.partner_id == own, Organization.slug.in_(slugs))
+    )
+    rows.organizations = {organization.slug: organization for organization in organizations}
+    by_id = {organization.org_id: slug for slug, organization in rows.organizations.items()}
+    subscribers = session.scalars(select(Subscriber).where(Subscriber.org_id.in_(by_id)))
+    rows.subscribers = {(by_id[person.org_id], person.extension): person for person in subscribers}
+    for account in session.scalars(
+        select(Account).where(Account.partner_id == own, Account.email.in_(_emails(bundle)))
+    ):
+        rows.accounts[account.email] = account
+    for member in session.scalars(select(Membership).where(Membership.org_id.in_(by_id))):
+        rows.memberships[member.subscriber_id, member.account_id] = member
+    for setting in session.scalars(select(PartnerSetting).where(PartnerSetting.partner_id == own)):
+        rows.settings[own, setting.name] = setting.value
+    for value in session.scalars(select(OrganizationSetting).where(OrganizationSetting.org_id.in_(by_id))):
+        rows.settings[value.org_id, value.name] = value.value
+    for feature in session.scalars(select(OrganizationFeature).where(OrganizationFeature.org_id.in_(by_id))):
+        rows.features[feature.org_id, feature.plugin] = feature.enabled
+    return rows
+
+
+def refuse_foreign(session: Session, bundle: Bundle, rows: Rows) -> None:
+    """Stop when a host or number of the bundle belongs to another partner or to a subscriber it does not name."""
+    own = rows.partner.id if rows.partner else None
+    problems = [
+        bundle.source.describe(key, f"{name} belongs to another partner; choose another host name")
+        for key, name in _hosts(bundle)
+        if name in rows.hosts and rows.hosts[name].partner_id != own
+    ]
+    wanted = {
+        person.number: (organization.slug, person.extension, ("organizations", i, "subscribers", j, "number"))
+        for i, organization in enumerate(bundle.content.organizations)
+        for j, person in enumerate(organization.subscribers)
+        if person.number
+    }
+    moving = {
+        (rows.organizations[organization.slug].org_id, person.extension): person.number
+        for organization in bundle.content.organizations
+        if organization.slug in rows.organizations
+        for person in organization.subscribers
+    }
+    for holder in session.scalars(select(Subscriber).where(Subscriber.number.in_(wanted))):
+        slug, extension, key = wanted[cast(str, holder.number)]
+        organization = rows.organizations.get(slug)
+        is_same = organization is not None and (holder.org_id, holder.extension) == (
+            organization.org_id,
+            extension,
+        )
+        gives_up = moving.get((holder.org_id, holder.extension)) not in (None, holder.number)
+        if not is_same and not gives_up:
+            why = f"{holder.number} is the number of another subscriber; take it away there first"
+            problems.append(bundle.source.describe(key, why))
+    if problems:
+        raise BundleError(problems)
+
+
+def _hosts(bundle: Bundle) -> list[tuple[Key, str]]:
+    content = bundle.content
+    found: list[tuple[Key, str]] = []
+    for kind in ("portal", "console"):
+        found += [(("hosts", kind, i), name) for i, name in enumerate(getattr(content.hosts, kind))]
+    for i, organization in enumerate(content.organizations):
+        for kind in ("sip", "portal"):
+            at: Key = ("organizations", i, "hosts", kind)
+            found += [((*at, j), name) for j, name in enumerate(getattr(organization.hosts, kind))]
+    return found
+
+
+def _host_names(bundle: Bundle) -> list[str]:
+    return [name for _, name in _hosts(bundle)]
+
+
+def _emails(bundle: Bundle) -> set[str]:
+    people = [person for organization in bundle.content.organizations for person in organization.subscribers]
+    return {member.email for member in bundle.content.staff} | {p.email for p in people if p.email}
