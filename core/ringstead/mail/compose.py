@@ -18,16 +18,15 @@ from ringstead.db.session import TenantSession
 from ringstead.jobs.arguments import decode
 from ringstead.mail.markup import html_of, styles, subject_of, text_of
 from ringstead.mail.outbox import MailMessage
-from ringstead.plugins.registry import CORE, Registry
+from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
 from ringstead.preferences.store import load
 from ringstead.settings import Settings
 from ringstead.tenancy.models import Account, Host, Membership, Partner
 from ringstead.theming.brand import Brand, BrandCache
-from ringstead.web.folders import plugin_folders
 from ringstead.web.formats import Formats, number_tag
-from ringstead.web.i18n import CORE_LOCALE, Translations, choose_locale, text_direction
-from ringstead.web.renderer import CORE_TEMPLATES, Templates
+from ringstead.web.i18n import Translations, catalogue_folders, choose_locale, text_direction
+from ringstead.web.renderer import Templates, template_roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,10 @@ class Composer:
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings, self.declared = settings, registry.settings()
-        self._translations = _translations(settings, registry)
-        self._templates = _templates(settings, registry, self._translations)
+        self._translations = Translations(catalogue_folders(registry), pseudo_locale=settings.pseudo_locale)
+        self._templates = Templates(
+            template_roots(registry), self._translations.translate, bundles=settings.tenants_dir
+        )
         self._brands = BrandCache()
 
     def circumstances(self, database: Database, mail: MailMessage) -> Circumstances:
@@ -129,17 +130,3 @@ def _put_headers(message: EmailMessage, mail: MailMessage, sender: Address, subj
     # The same at every attempt, so that a server that took a mail just before we were killed can drop the second.
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
-
-
-def _translations(settings: Settings, registry: Registry) -> Translations:
-    folders = {"ringstead": CORE_LOCALE}
-    for name, folder in plugin_folders(registry, "locale").items():
-        folders[registry.info(name).package] = folder
-    return Translations(folders, pseudo_locale=settings.pseudo_locale)
-
-
-def _templates(settings: Settings, registry: Registry, translations: Translations) -> Templates:
-    roots = {CORE: (CORE_TEMPLATES, "ringstead")}
-    for name, folder in plugin_folders(registry, "templates").items():
-        roots[name] = (folder, registry.info(name).package)
-    return Templates(roots, translations.translate, bundles=settings.tenants_dir)

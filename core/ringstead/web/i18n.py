@@ -279,11 +279,14 @@ def negotiate_locale(request: Request, preferences: Preferences) -> str:
     )
 
 
+def catalogue_folders(registry: Registry) -> dict[str, Path]:
+    """The catalogues of core and of every active plugin that has some, by message domain."""
+    plugins = plugin_folders(registry, "locale").items()
+    return {"ringstead": CORE_LOCALE, **{registry.info(name).package: folder for name, folder in plugins}}
+
+
 def includeme(config: Configurator) -> None:
     """Read the catalogues of core and plugins."""
-    registry: Registry = config.registry["ringstead.plugins"]
-    folders = {"ringstead": CORE_LOCALE}
-    for name, folder in plugin_folders(registry, "locale").items():
-        folders[registry.info(name).package] = folder
+    folders = catalogue_folders(config.registry["ringstead.plugins"])
     pseudo_locale = config.registry["ringstead.settings"].pseudo_locale
     config.registry["ringstead.translations"] = Translations(folders, pseudo_locale=pseudo_locale)

@@ -147,16 +147,20 @@ class RendererFactory:
         return render
 
 
+def template_roots(registry: Registry) -> dict[str, tuple[Path, str]]:
+    """The templates folder and the message domain of core and of every active plugin that has templates."""
+    folders = plugin_folders(registry, "templates")
+    plugins = {name: (folder, registry.info(name).package) for name, folder in folders.items()}
+    return {CORE: (CORE_TEMPLATES, "ringstead"), **plugins}
+
+
 def includeme(config: Configurator) -> None:
     """Add `.pt`, `request.layout` and `request.flash`."""
     settings: Settings = config.registry["ringstead.settings"]
     registry: Registry = config.registry["ringstead.plugins"]
     translations: Translations = config.registry["ringstead.translations"]
-    roots = {CORE: (CORE_TEMPLATES, "ringstead")}
-    for name, folder in plugin_folders(registry, "templates").items():
-        roots[name] = (folder, registry.info(name).package)
     templates = Templates(
-        roots,
+        template_roots(registry),
         translations.translate,
         bundles=settings.tenants_dir,
         compiled=settings.var_dir / "templates",
