@@ -2,6 +2,10 @@
 
 A template holds plain elements and no styles. Mail programs know no style sheets worth the name, so each element
 gets the style that belongs to its name, or to its name and class.
+
+By hand, because what a mail must not hold is refused in the same pass, which a library such as css-inline (MIT, a
+binary of its own) would not spare, and because the converters to text are under the GPL (html2text) or bring lxml and
+an HTTP client with them (inscriptis).
 """
 
 import re
