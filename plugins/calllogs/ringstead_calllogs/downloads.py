@@ -110,7 +110,7 @@ class Spool:
 
     def write(self, rows: Iterable[Any], fmt: Formats) -> int:
         """Write all rows; returns the size in bytes. Raises `TooManyCalls`."""
-        lines, words = _Lines(separator(fmt.locale)), Words(fmt)
+        lines, words = Lines(separator(fmt.locale)), Words(fmt)
         lines.write([words(heading) for heading in HEADINGS])
         for count, row in enumerate(rows, start=1):
             if count > MOST_CALLS:
@@ -161,7 +161,7 @@ def file_name(first: date | None, last: date | None, today: date) -> str:
     return "_".join(["calls", *(day.isoformat() for day in (*days, last or today))]) + ".csv"
 
 
-class _Lines:
+class Lines:
     """CSV lines (RFC 4180) that wait to be written, after the mark without which umlauts would not survive."""
 
     def __init__(self, delimiter: str) -> None:

@@ -1,7 +1,5 @@
 """The report page of an organization, and the same as a file."""
 
-import csv
-import io
 from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPUnprocessableEntity
@@ -11,7 +9,7 @@ from pyramid.response import Response
 from ringstead.api import TenantContext, translations
 from ringstead.api.formatting import Formats, formats_of
 from ringstead_calllogs.charts import HEIGHT, Chart, Span, chart_span, hour_chart
-from ringstead_calllogs.downloads import safe_cell
+from ringstead_calllogs.downloads import Lines, separator
 from ringstead_calllogs.filters import Filter, read_filter
 from ringstead_calllogs.reports import Report, read_report
 
@@ -67,13 +65,11 @@ def download_report(context: TenantContext, request: Request) -> Response:
     if form.errors or span.days > MOST_DAYS:
         raise HTTPUnprocessableEntity(_("This report has no such days. Open the report and choose others."))
     report = read_report(request.db, span, context.time_zone, _private(context))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([fmt.text(heading) for heading in HEADINGS])
-    writer.writerows([safe_cell(cell) for cell in cells] for cells in _lines(report))
-    response = Response(
-        content_type="text/csv", charset="utf-8", body=b"\xef\xbb\xbf" + text.getvalue().encode()
-    )
+    lines = Lines(separator(fmt.locale))
+    lines.write([fmt.text(heading) for heading in HEADINGS])
+    for cells in _lines(report):
+        lines.write(cells)
+    response = Response(content_type="text/csv", charset="utf-8", body=lines.take())
     name = f"report_{span.first.isoformat()}_{span.last.isoformat()}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
