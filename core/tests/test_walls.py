@@ -1,6 +1,7 @@
 """The two walls between tenants: each must hold when the other is down."""
 
 import random
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from ringstead.api.testing import Tenants
 from ringstead.db import session as wall_one
 from ringstead.db.engine import Database
 from ringstead.db.session import Scope, TenantScopeMismatch, TenantScopeMissing, TenantSession
+from ringstead.mail import MailMessage
 from ringstead.tenancy.models import Account, Organization, OrganizationFeature, Subscriber
 
 
@@ -204,3 +206,37 @@ def test_inside_an_organization_only_its_members_accounts_exist(tenants: Tenants
     with database.in_partner(partner.id) as session:
         everybody = set(session.scalars(select(Account.id)))
     assert everybody == {member.account.id, stranger.account.id, staff.account.id}
+
+
+def test_what_the_worker_deletes_over_all_tenants_no_tenant_deletes(
+    tenants: Tenants, database: Database
+) -> None:
+    own, other = organizations(tenants, 2)
+    stranger = tenants.organization()
+    long_ago = datetime.now(UTC) - timedelta(days=400)
+    for organization in (other, stranger):
+        tenants.session_token(tenants.person(organization), hours=-1)
+        mail = MailMessage(
+            org_id=organization.org_id,
+            template="x",
+            recipient="sam@example.com",
+            state="sent",
+            finished_at=long_ago,
+        )
+        outbox = {"org": organization.org_id, "id": uuid4(), "at": long_ago}
+        with database.run_as(organization.org_id) as session:
+            session.add(mail)
+            session.execute(
+                text(
+                    "INSERT INTO event_outbox (org_id, id, name, payload, delivered_at)"
+                    " VALUES (:org, :id, 'x', '{}', :at)"
+                ),
+                outbox,
+            )
+    tables = ("mail_message", "event_outbox", "web_session", "password_reset")
+    for table in tables:
+        with database.run_as(own.org_id) as session:
+            assert session.execute(text(f"DELETE FROM {table}")).rowcount == 0
+    for table in tables:
+        with database.in_partner(tenants.partner().id) as session:
+            assert session.execute(text(f"DELETE FROM {table}")).rowcount == 0

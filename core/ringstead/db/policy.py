@@ -18,6 +18,10 @@ DIRECTORY_RULE = (
     f"ELSE org_id = {ORG} AND ({PARTNER} IS NULL OR partner_id = {PARTNER}) END"
 )
 
+# What the worker does over all tenants at once. Policies are ORed with the tenant's own: without this condition, one
+# meant for the worker would let a tenant do the same to the rows of others.
+NO_TENANT = f"{ORG} IS NULL AND {PARTNER} IS NULL"
+
 READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 

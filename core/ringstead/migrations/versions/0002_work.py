@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ringstead.db.policy import ORG, ORG_RULE, PARTNER_RULE, grant, protect
+from ringstead.db.policy import NO_TENANT, ORG, ORG_RULE, PARTNER_RULE, grant, protect
 
 revision = "0002"
 down_revision = "0001"
@@ -141,9 +141,9 @@ def _mail() -> None:
     protect("mail_message", f"{PARTNER_RULE} AND ({ORG} IS NULL OR org_id = {ORG})")
 
 
-# What is old may be deleted by the worker over all tenants, and nothing else: the policies say what is old. A DELETE
-# without WHERE reads no row, so the tenants' own policies, which would hide the rows, have no say; and with no tenant
-# entered they let nothing be deleted either.
+# What is old may be deleted by the worker over all tenants, and nothing else: the policies say what is old, and hold
+# only while no tenant is entered. A DELETE without WHERE reads no row, so the tenants' own policies, which would hide
+# the rows, have no say; and with no tenant entered they let nothing be deleted either.
 OLD = {
     "event_outbox": "delivered_at < now() - interval '7 days'",
     "mail_message": "(state = 'sent' AND finished_at < now() - interval '30 days')"
@@ -153,7 +153,9 @@ OLD = {
 
 def _retention() -> None:
     for table, rule in OLD.items():
-        op.execute(f"CREATE POLICY old ON {table} FOR DELETE TO ringstead_app USING ({rule})")
+        op.execute(
+            f"CREATE POLICY old ON {table} FOR DELETE TO ringstead_app USING (({rule}) AND {NO_TENANT})"
+        )
     deletions = "; ".join(f"DELETE FROM {table}" for table in OLD)
     op.execute(f"""
         CREATE FUNCTION forget_old_work() RETURNS void LANGUAGE plpgsql AS $$

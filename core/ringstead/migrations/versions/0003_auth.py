@@ -7,7 +7,7 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
-from ringstead.db.policy import ORG, PARTNER_RULE, grant, protect
+from ringstead.db.policy import NO_TENANT, ORG, PARTNER_RULE, grant, protect
 
 revision = "0003"
 down_revision = "0002"
@@ -59,7 +59,9 @@ def _expiry() -> None:
     rows go.
     """
     for table in ("web_session", "password_reset"):
-        op.execute(f"CREATE POLICY expired ON {table} FOR DELETE TO ringstead_app USING (expires_at < now())")
+        op.execute(
+            f"CREATE POLICY expired ON {table} FOR DELETE TO ringstead_app USING (expires_at < now() AND {NO_TENANT})"
+        )
     op.execute("""
         CREATE FUNCTION forget_expired() RETURNS void LANGUAGE plpgsql AS $$
         BEGIN
