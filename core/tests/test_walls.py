@@ -1,11 +1,15 @@
 """The two walls between tenants: each must hold when the other is down."""
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, func, insert, literal_column, select, text, update
+import sqlalchemy
+from sqlalchemy import Connection, func, insert, literal, literal_column, select, text, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased, make_transient_to_detached
 
@@ -90,6 +94,106 @@ def test_wall_one_alone_refuses_rows_of_others_by_their_keys(tenants: Tenants, d
             session.flush()
 
 
+@pytest.fixture
+def two_walls_less_one(tenants: Tenants, database: Database) -> Iterator[tuple[TenantSession, Organization]]:
+    """A session inside one organization with wall 1 alone, and another organization."""
+    own, other = organizations(tenants, 2)
+    with WithoutWallTwo(database.operator_engine, Scope(own.partner_id, own.org_id)) as session:
+        yield session, other
+        session.rollback()
+
+
+@pytest.mark.parametrize("insert", [sqlalchemy.insert, postgresql.insert])
+@pytest.mark.parametrize(
+    "form", ["rows", "row", "values", "many values", "tuples", "values and rows", "select"]
+)
+def test_wall_one_alone_refuses_inserts_for_others(
+    form: str, insert: Any, two_walls_less_one: tuple[TenantSession, Organization]
+) -> None:
+    session, other = two_walls_less_one
+    feature, own_id = insert(OrganizationFeature), session.org_id
+
+    def add(org_id: UUID, plugin: str) -> None:
+        row = {"org_id": org_id, "plugin": plugin, "enabled": True}
+        match form:
+            case "rows":
+                session.execute(feature, [{**row, "org_id": own_id, "plugin": f"{plugin}0"}, row])
+            case "row":
+                session.execute(feature, row)
+            case "values":
+                session.execute(feature.values(row))
+            case "many values":
+                session.execute(feature.values([{**row, "org_id": own_id, "plugin": f"{plugin}0"}, row]))
+            case "tuples":
+                session.execute(feature.values([tuple(row.values())]))
+            case "values and rows":
+                session.execute(feature.values(org_id=org_id), [{"plugin": plugin, "enabled": True}])
+            case "select":
+                session.execute(
+                    feature.values(
+                        {**row, "org_id": select(Organization.org_id).limit(1).scalar_subquery()}
+                        if org_id != own_id
+                        else row
+                    )
+                )
+
+    add(own_id, "mine")
+    with pytest.raises(TenantScopeMismatch):
+        add(other.org_id, "theirs")
+
+
+def test_wall_one_alone_copies_only_the_tenants_own_rows(
+    two_walls_less_one: tuple[TenantSession, Organization],
+) -> None:
+    session, other = two_walls_less_one
+    columns = ["org_id", "plugin", "enabled"]
+    copy = insert(OrganizationFeature).from_select(
+        columns,
+        select(OrganizationFeature.org_id, literal("copy"), OrganizationFeature.enabled),
+    )
+    session.execute(copy)
+    given = insert(OrganizationFeature).from_select(
+        columns, select(literal(other.org_id), literal("given"), OrganizationFeature.enabled)
+    )
+    session.execute(given)
+    with pytest.raises(TenantScopeMismatch):
+        session.execute(
+            insert(OrganizationFeature).from_select(columns[1:], select(literal("x"), literal(True)))
+        )
+    seen = text(
+        "SELECT org_id FROM organization_feature WHERE plugin IN ('copy', 'given') AND org_id = ANY (:ids)"
+    )
+    ids = [session.org_id, other.org_id]
+    assert session.execute(seen, {"ids": ids}).scalars().all() == [session.org_id]
+
+
+def test_what_a_new_row_looks_up_is_scoped(two_walls_less_one: tuple[TenantSession, Organization]) -> None:
+    session, other = two_walls_less_one
+    stranger = select(Subscriber.name).where(Subscriber.org_id == other.org_id).limit(1).scalar_subquery()
+    looked_up = insert(OrganizationFeature).values(
+        org_id=session.org_id, plugin=func.coalesce(stranger, "nobody"), enabled=True
+    )
+    session.execute(looked_up)
+    assert "nobody" in session.scalars(select(OrganizationFeature.plugin)).all()
+
+
+def test_a_partners_session_inserts_no_row_of_an_organization_or_of_another_partner(
+    tenants: Tenants, database: Database
+) -> None:
+    own, other = organizations(tenants, 1)[0], organizations(tenants, 1)[0]
+    row = {"org_id": uuid4(), "partner_id": own.partner_id, "slug": "new", "name": "New"}
+    with WithoutWallTwo(database.operator_engine, Scope(own.partner_id)) as session:
+        session.execute(insert(Organization), [row])
+        with pytest.raises(TenantScopeMismatch):
+            session.execute(
+                insert(Organization), [{**row, "org_id": uuid4(), "partner_id": other.partner_id}]
+            )
+        feature = {"org_id": own.org_id, "plugin": "x", "enabled": True}
+        with pytest.raises(TenantScopeMissing):
+            session.execute(insert(OrganizationFeature), [feature])
+        session.rollback()
+
+
 def test_inside_an_organization_only_its_members_sessions_exist(tenants: Tenants, database: Database) -> None:
     own, other = organizations(tenants, 2)
     member = tenants.person(own)
@@ -115,7 +219,10 @@ def test_wall_two_alone_hides_every_row(
         assert set(updated) == {own.org_id}
 
 
-def test_wall_two_refuses_rows_written_for_another(tenants: Tenants, database: Database) -> None:
+def test_wall_two_refuses_rows_written_for_another(
+    tenants: Tenants, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wall_one, "_scope_insert", lambda state, owner: None)
     own, other = organizations(tenants, 2)
     row = {"org_id": other.org_id, "plugin": "x", "enabled": True}
     with pytest.raises(DBAPIError, match="row-level security"), database.run_as(own.org_id) as session:

@@ -12,7 +12,7 @@ from typing import Any, Never
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Table, Uuid, bindparam, event
+from sqlalchemy import Connection, Engine, Table, Uuid, bindparam, event, select
 from sqlalchemy.orm import (
     ORMExecuteState,
     Session,
@@ -23,7 +23,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.orm.util import LoaderCriteriaOption
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from ringstead.db.base import Base, DirectoryScoped, OrgScoped, PartnerScoped
 
@@ -63,21 +63,36 @@ def _of_partner(cls: Any) -> ColumnElement[bool]:
     return cls.partner_id == bindparam("ringstead_partner_id", type_=Uuid())  # type: ignore[no-any-return]
 
 
-@cache
-def _rules(by_org: bool, by_partner: bool) -> tuple[LoaderCriteriaOption, ...]:
+def _rules(by_org: bool, by_partner: bool, of_org: Any, of_partner: Any) -> tuple[LoaderCriteriaOption, ...]:
     rules: list[tuple[type, Any]] = []
     if by_org:
-        rules += [(OrgScoped, _of_org), (DirectoryScoped, _of_org)]
+        rules += [(OrgScoped, of_org), (DirectoryScoped, of_org)]
     elif by_partner:
-        rules += [(DirectoryScoped, _of_partner)]
+        rules += [(DirectoryScoped, of_partner)]
     if by_partner:
-        rules += [(PartnerScoped, _of_partner)]
+        rules += [(PartnerScoped, of_partner)]
     return tuple(with_loader_criteria(mixin, rule, include_aliases=True) for mixin, rule in rules)
+
+
+@cache
+def _named_rules(by_org: bool, by_partner: bool) -> tuple[LoaderCriteriaOption, ...]:
+    return _rules(by_org, by_partner, _of_org, _of_partner)
 
 
 def _criteria(scope: Scope) -> tuple[LoaderCriteriaOption, ...]:
     """Loader criteria for what a scope has; `_refuse_unscoped` has already refused what it lacks."""
-    return _rules(scope.org_id is not None, scope.partner_id is not None)
+    return _named_rules(scope.org_id is not None, scope.partner_id is not None)
+
+
+def _insert_criteria(scope: Scope) -> tuple[LoaderCriteriaOption, ...]:
+    """The same with the ids in it: the parameters of an INSERT are values of its columns, and nothing else."""
+    org_id, partner_id = scope.org_id, scope.partner_id
+    return _rules(
+        org_id is not None,
+        partner_id is not None,
+        lambda cls: cls.org_id == org_id,
+        lambda cls: cls.partner_id == partner_id,
+    )
 
 
 # Scoped twins of statements that somebody keeps, by criteria and statement; they go when the statement goes.
@@ -261,10 +276,15 @@ def _enter_scope(session: TenantSession, transaction: SessionTransaction, connec
 def _scope_statement(state: ORMExecuteState) -> None:
     """Attach the criteria to every ORM statement; never decided by its mappers, which are empty for subqueries."""
     session = state.session
-    if state.is_column_load or state.is_insert or not isinstance(session, TenantSession):
+    if state.is_column_load or not isinstance(session, TenantSession):
         return
     if session.scope.org_id is None or session.scope.partner_id is None:
         _refuse_unscoped(state.statement, session.scope)
+    if state.is_insert:
+        if state.bind_mapper is not None:
+            _scope_insert(state, _owner(state.bind_mapper.class_, session.scope))
+            state.statement = state.statement.options(*_insert_criteria(session.scope))
+        return
     state.statement = _scoped(state.statement, _criteria(session.scope))
     ids = {_ORG_ID: session.scope.org_id, _PARTNER_ID: session.scope.partner_id}
     if isinstance(state.parameters, Sequence):
@@ -284,6 +304,56 @@ def _check_keys(cls: type, rows: Sequence[Mapping[str, Any]], scope: Scope) -> N
         raise TenantScopeMismatch(
             f"{cls.__name__}: many rows were updated whose {column} is not the session's"
         )
+
+
+def _owner(cls: type, scope: Scope) -> dict[str, UUID | None]:
+    """What a new row of `cls` must hold; a partner's session may create organizations, whose `org_id` is then free."""
+    owner: dict[str, UUID | None] = {}
+    if issubclass(cls, OrgScoped) or (issubclass(cls, DirectoryScoped) and scope.org_id is not None):
+        owner["org_id"] = scope.org_id
+    if issubclass(cls, PartnerScoped | DirectoryScoped):
+        owner["partner_id"] = scope.partner_id
+    return owner
+
+
+def _scope_insert(state: ORMExecuteState, owner: Mapping[str, UUID | None]) -> None:
+    """An INSERT must name the session's tenant in each row; of rows that it copies, only such are written."""
+    statement: Any = state.statement
+    if statement.select is None:
+        for row in _inserted_rows(statement, state.parameters):
+            if any(not isinstance(row.get(name), UUID) or row[name] != id_ for name, id_ in owner.items()):
+                raise TenantScopeMismatch(
+                    f"{statement.table.name}: rows were inserted whose {' or '.join(owner)} is not the session's"
+                )
+        return
+    names = statement._select_names
+    if not owner.keys() <= set(names):
+        raise TenantScopeMismatch(f"{statement.table.name}: rows were copied without {' and '.join(owner)}")
+    copied = statement.select.subquery()
+    own = [list(copied.c)[names.index(name)] == id_ for name, id_ in owner.items()]
+    defaults = statement.include_insert_from_select_defaults
+    state.statement = statement.from_select(names, select(copied).where(*own), defaults)
+
+
+def _inserted_rows(statement: Any, parameters: Any) -> list[dict[str, Any]]:
+    """The values of an INSERT by column; SQLAlchemy has no public way to ask for those in the statement itself."""
+    if statement._multi_values:
+        columns = [column.key for column in statement.table.c]
+        rows = [row for values in statement._multi_values for row in values]
+        return [
+            _by_name(row if isinstance(row, Mapping) else dict(zip(columns, row, strict=False)))
+            for row in rows
+        ]
+    fixed = _by_name(statement._values or {})
+    given = parameters if isinstance(parameters, Sequence) else [parameters or {}]
+    return [{**fixed, **row} for row in given]
+
+
+def _by_name(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        getattr(column, "key", column): value.effective_value if isinstance(value, BindParameter) else value
+        for column, value in values.items()
+    }
 
 
 @event.listens_for(TenantSession, "before_flush")
