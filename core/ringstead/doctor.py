@@ -79,7 +79,7 @@ def _examine_database(settings: Settings) -> Iterator[Finding]:
 
 
 def check_tables(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
-    """Roles, migrations, row-level security and the job worker."""
+    """Roles, migrations, row-level security, the job worker and what a backup can read."""
     with psycopg.connect(plain_database_url(urls.app), connect_timeout=_TIMEOUT) as connection:
         yield from check_roles(connection)
         current = check_migrations(settings, urls.owner)
@@ -87,6 +87,7 @@ def check_tables(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
         if current.state != "fail":
             yield check_row_security(connection)
             yield check_worker(connection)
+            yield check_backup(urls.operator)
 
 
 def check_var_folder(settings: Settings) -> Finding:
@@ -204,6 +205,26 @@ def check_worker(connection: psycopg.Connection[Any]) -> Finding:
     if row is None or row[0] == 0:
         return Finding("Job worker", "warn", "none is running", "start one: ringstead worker")
     return Finding("Job worker", "ok", f"{row[0]} running, last sign of life {row[1]:%H:%M:%S}")
+
+
+def check_backup(operator_url: str) -> Finding:
+    """`ringstead db backup` can read every table in full."""
+    from ringstead.db.backup import hidden_from
+
+    if not operator_url:
+        said = "cannot be examined without RINGSTEAD_DATABASE_OPERATOR_URL"
+        return Finding("Backup", "warn", said, "run `ringstead doctor` where backups are made")
+    with psycopg.connect(plain_database_url(operator_url), connect_timeout=_TIMEOUT) as connection:
+        hidden = hidden_from(connection)
+    if hidden:
+        return Finding(
+            "Backup",
+            "fail",
+            f"would lack rows of {', '.join(hidden)}",
+            "as ringstead_owner: GRANT SELECT ON ... TO ringstead_operator; CREATE POLICY operator ON ... "
+            "TO ringstead_operator USING (true) WITH CHECK (true)",
+        )
+    return Finding("Backup", "ok", "can read every table; make one: ringstead db backup FILE")
 
 
 def check_plugins(settings: Settings) -> Iterator[Finding]:

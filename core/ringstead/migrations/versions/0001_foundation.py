@@ -20,6 +20,7 @@ HOST = "current_setting('ringstead.host', true)"
 
 
 def upgrade() -> None:
+    _backups()
     _tenancy()
     _accounts()
     _features()
@@ -27,6 +28,14 @@ def upgrade() -> None:
     _audit()
     _functions()
     _protect()
+
+
+def _backups() -> None:
+    """Let the operator read what will ever be made here (version tables, partitions, sequences), to back it up."""
+    for what in ("TABLES", "SEQUENCES"):
+        op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON {what} TO ringstead_operator")
+    # Made by the runner just before.
+    op.execute("GRANT SELECT ON alembic_version TO ringstead_operator")
 
 
 def _uuid(name: str, **options: Any) -> Any:
