@@ -145,6 +145,10 @@ def test_psql_signs_in_as_the_chosen_role(database_urls: DatabaseUrls, tmp_path:
         "db", "psql", "--role", "operator", "--", "-Atc", "SELECT current_user", folder=tmp_path, **urls
     )
     assert ended.stdout == "ringstead_operator\n", ended.stderr
+    with psycopg.connect(plain_database_url(database_urls.operator)) as connection:
+        row = connection.execute("SELECT actor FROM operator_audit WHERE reason LIKE 'psql -Atc%'").fetchone()
+    assert row is not None
+    assert "command line" in row[0]
 
 
 def test_a_backup_is_made_and_on_record(

@@ -126,9 +126,13 @@ def restore(file: Path) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(role: Role, arguments: tuple[str, ...]) -> None:
     """Open psql on the database. ARGUMENTS go to psql (`ringstead db psql -- -c 'SELECT 1'`)."""
-    from ringstead.db.embedded import find_program, running_database
+    from ringstead.db.embedded import find_program
 
-    with running_database(load_settings(), role) as urls:
+    with open_database(load_settings(), role) as database:
+        if role == "operator":
+            with database.as_operator(actor(), " ".join(("psql", *arguments))[:1000]):
+                pass  # what is done there is not on record, but that somebody was there is
+        urls = database.urls
         # Ctrl-C is for psql: it cancels a statement there.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         command = [str(find_program("psql")), plain_database_url(getattr(urls, role)), *arguments]
