@@ -7,6 +7,7 @@ from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -14,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from ringstead import audit
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants, test_settings
 from ringstead.auth.jobs import forget_expired, send_reset
-from ringstead.auth.models import PasswordReset
+from ringstead.auth.models import PasswordReset, ResetRequest
 from ringstead.auth.tokens import hash_token
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database, DatabaseUrls
@@ -78,6 +79,20 @@ def link(database: Database, person: Person, token: str = "t" * 43, **values: An
     return f"/reset/{token}"
 
 
+def ask_again(database: Database, person: Person, hours: int = 1) -> UUID:
+    """What the page writes when somebody asks, whose time ends in so many hours."""
+    row = ResetRequest(
+        id=new_id(),
+        email=person.account.email,
+        origin="http://x.test",
+        address="192.0.2.1",
+        expires_at=datetime.now(UTC) + timedelta(hours=hours),
+    )
+    with database.in_partner(person.partner.id) as session:
+        session.add(row)
+    return row.id
+
+
 def test_from_the_mail_to_the_new_password(
     juno: Person, visitor: Visitor, portal: Make, sign_in: Make, mails_to: Make
 ) -> None:
@@ -107,6 +122,32 @@ def test_the_answer_is_the_same_for_an_unknown_address_and_no_mail_is_sent(
     assert mails_to("nobody@example.com") == []
 
 
+def test_the_queue_holds_no_address_and_the_request_goes_when_it_is_done(
+    juno: Person, visitor: Visitor, portal: Make, database: Database, mails_to: Make
+) -> None:
+    # Signed in, too: whoever is inside an organization asks as one outside of it.
+    for client in (visitor(juno.partner), portal(juno)):
+        ask(client, juno.account.email)
+    with database.app_engine.connect() as connection:
+        waiting = (
+            "SELECT args FROM procrastinate_jobs WHERE task_name = 'core.send_reset' AND status = 'todo'"
+        )
+        jobs = connection.execute(text(waiting)).scalars().all()
+    mine = [job for job in jobs if job["partner_id"] == {"$uuid": str(juno.partner.id)}]
+    assert [set(job) for job in mine] == [{"partner_id", "request_id"}] * 2
+    assert len(mails_to(juno.account.email)) == 2
+    with database.in_partner(juno.partner.id) as session:
+        assert session.scalar(select(func.count()).select_from(ResetRequest)) == 0
+
+
+def test_a_request_that_nobody_looked_at_is_forgotten(juno: Person, database: Database) -> None:
+    ask_again(database, juno, hours=-1)
+    alive = ask_again(database, juno)
+    forget_expired(database)
+    with database.in_partner(juno.partner.id) as session:
+        assert session.scalars(select(ResetRequest.id)).all() == [alive]
+
+
 def test_somebody_suspended_gets_no_link(
     juno: Person, visitor: Visitor, with_password: Make, mails_to: Make
 ) -> None:
@@ -122,20 +163,13 @@ def test_an_address_that_cannot_be_one_is_refused(juno: Person, visitor: Visitor
 
 def test_only_the_newest_link_works_and_a_job_run_twice_makes_one(juno: Person, database: Database) -> None:
     old = link(database, juno)
-    arguments: dict[str, Any] = {
-        "reset_id": new_id(),
-        "partner_id": juno.partner.id,
-        "email": juno.account.email,
-        "origin": "http://x.test",
-        "address": "192.0.2.1",
-    }
-    send_reset(database, **arguments)
-    send_reset(database, **arguments)
+    asked = ask_again(database, juno)
+    for _ in range(2):
+        send_reset(database, partner_id=juno.partner.id, request_id=asked)
     with database.in_partner(juno.partner.id) as session:
         (row,) = session.scalars(select(PasswordReset)).all()
         asked = session.scalars(select(AuditEntry.action)).all()
         mails = session.execute(text("SELECT count(*) FROM mail_message")).scalar_one()
-    assert row.id == arguments["reset_id"]
     assert row.token_hash != hash_token(old.rpartition("/")[2])
     assert asked == [audit.PASSWORD_RESET_ASKED]
     assert mails == 1

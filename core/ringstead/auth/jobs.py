@@ -5,12 +5,12 @@ from typing import Final
 from uuid import UUID
 
 from pyramid.request import Request
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, text
 
 from ringstead import audit
 from ringstead.api import JobSpec
-from ringstead.auth.membership import find_account
-from ringstead.auth.models import PasswordReset
+from ringstead.auth.membership import find_account, partner_session
+from ringstead.auth.models import PasswordReset, ResetRequest
 from ringstead.auth.tokens import hash_token, new_token
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
@@ -21,6 +21,8 @@ from ringstead.tenancy.context import AccountInfo
 from ringstead.tenancy.models import Account
 
 RESET_LIFE: Final = timedelta(hours=1)
+# A worker that was away for a day has nothing to send: who asked has asked again, or given up.
+REQUEST_LIFE: Final = timedelta(days=1)
 SEND_RESET: Final = "core.send_reset"
 
 
@@ -34,47 +36,46 @@ def jobs() -> list[JobSpec]:
 
 def ask_for_reset(request: Request, email: str) -> None:
     """Queue the mail with a link, for whatever address was typed."""
-    defer(
-        request.db,
-        SEND_RESET,
-        reset_id=new_id(),
-        partner_id=request.site.partner.id,
+    asked = ResetRequest(
+        id=new_id(),
         email=email,
         origin=request.deployment.origin(request.site.host),
         address=request.client_address,
+        expires_at=datetime.now(UTC) + REQUEST_LIFE,
     )
+    with partner_session(request) as session:
+        session.add(asked)
+        defer(session, SEND_RESET, partner_id=request.site.partner.id, request_id=asked.id)
 
 
-def send_reset(
-    database: Database, *, reset_id: UUID, partner_id: UUID, email: str, origin: str, address: str
-) -> None:
+def send_reset(database: Database, *, partner_id: UUID, request_id: UUID) -> None:
     """Make the link and queue its mail, if the address has an account that may sign in. Run twice, it does it once."""
     with database.in_partner(partner_id) as session:
-        account = find_account(session, email)
-        if account is None or account.status != "active" or _is_made(session, reset_id):
+        asked = session.scalars(
+            delete(ResetRequest).where(ResetRequest.id == request_id).returning(ResetRequest)
+        ).one_or_none()
+        if asked is None:
+            return
+        account = find_account(session, asked.email)
+        if account is None or account.status != "active":
             return
         token = new_token()
         # Only the newest link works: an older mail may lie in hands that it should not.
         session.execute(delete(PasswordReset).where(PasswordReset.account_id == account.id))
         session.add(
             PasswordReset(
-                id=reset_id,
                 account_id=account.id,
                 token_hash=hash_token(token),
                 expires_at=datetime.now(UTC) + RESET_LIFE,
             )
         )
-        audit.record(session, audit.PASSWORD_RESET_ASKED, detail={"address": address}, actor=account)
+        audit.record(session, audit.PASSWORD_RESET_ASKED, detail={"address": asked.address}, actor=account)
         queue_mail(
             session,
             to=account.email,
             template="core/mail/reset",
-            values={"name": account.name, "url": f"{origin}/reset/{token}"},
+            values={"name": account.name, "url": f"{asked.origin}/reset/{token}"},
         )
-
-
-def _is_made(session: TenantSession, reset_id: UUID) -> bool:
-    return session.scalars(select(PasswordReset.id).where(PasswordReset.id == reset_id)).first() is not None
 
 
 def tell_password_changed(request: Request, session: TenantSession, person: Account | AccountInfo) -> None:

@@ -25,3 +25,20 @@ class PasswordReset(PartnerScoped, Base):
     token_hash: Mapped[bytes]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
+
+
+class ResetRequest(PartnerScoped, Base):
+    """Somebody who asked for such a link, until a job has looked whether there is an account.
+
+    A row of the partner, because jobs belong to no tenant and may hold no address. `email` is what was typed, `origin`
+    the portal where, `address` the asker's.
+    """
+
+    __tablename__ = "reset_request"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    email: Mapped[str]
+    origin: Mapped[str]
+    address: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]

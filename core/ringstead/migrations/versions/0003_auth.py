@@ -33,6 +33,21 @@ def upgrade() -> None:
     # Links are handled before anybody is inside an organization, so from inside there are none.
     protect("password_reset", f"{PARTNER_RULE} AND {ORG} IS NULL")
 
+    op.create_table(
+        "reset_request",
+        sa.Column("partner_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", "id"),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], ondelete="CASCADE"),
+    )
+    op.create_index("ix_reset_request_expires_at", "reset_request", ["expires_at"])
+    protect("reset_request", f"{PARTNER_RULE} AND {ORG} IS NULL")
+
     # Counters may be lost in a crash and must cost no write-ahead log. A key is a hash, so no row is anybody's.
     op.create_table(
         "rate_limit",
@@ -58,7 +73,7 @@ def _expiry() -> None:
     A DELETE without a condition needs no policy for reading; with no partner entered, only the policy `expired` lets
     rows go.
     """
-    for table in ("web_session", "password_reset"):
+    for table in ("web_session", "password_reset", "reset_request"):
         op.execute(
             f"CREATE POLICY expired ON {table} FOR DELETE TO ringstead_app USING (expires_at < now() AND {NO_TENANT})"
         )
@@ -68,6 +83,7 @@ def _expiry() -> None:
             PERFORM set_config('ringstead.partner_id', '', true), set_config('ringstead.org_id', '', true);
             DELETE FROM web_session;
             DELETE FROM password_reset;
+            DELETE FROM reset_request;
             DELETE FROM rate_limit WHERE expires_at < now();
         END $$
     """)
