@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -183,6 +184,40 @@ def test_a_plugin_is_switched_for_one_organization(on_database: Run, tenants: Te
         on_database("plugins", "disable", "calllogs", first.slug).output == f"calllogs is off for {name}.\n"
     )
     assert name not in on_database("plugins", "state", "calllogs").output
+
+
+def test_a_plugin_is_forbidden_to_a_partner_and_allowed_again(
+    on_database: Run, tenants: Tenants, portal: Callable[..., Any]
+) -> None:
+    person = tenants.person(tenants.organization(None, "calllogs"))
+    neighbour = tenants.person(tenants.organization(None, "calllogs"))
+    slug, own, other = person.partner.slug, portal(person), portal(neighbour)
+    own.get("/calls", status=200)
+    assert on_database("plugins", "forbid", "calllogs", slug).output == f"calllogs is forbidden to {slug}.\n"
+    own.get("/calls", status=404)
+    other.get("/calls", status=200)
+    assert on_database("plugins", "allow", "calllogs", slug).output == f"calllogs is allowed to {slug}.\n"
+    own.get("/calls", status=200)
+    assert "There is no partner 'nobody'" in on_database("plugins", "forbid", "calllogs", "nobody").output
+
+
+def test_a_permission_is_taken_from_a_role_of_one_organization(
+    on_database: Run, tenants: Tenants, portal: Callable[..., Any]
+) -> None:
+    person = tenants.person(tenants.organization(None, "calllogs"))
+    assert person.organization is not None
+    name, client = f"{person.partner.slug}/{person.organization.slug}", portal(person)
+    assert "has no exceptions" in on_database("roles", "list", name).output
+    permission = "calllogs:call:read"
+    told = on_database("roles", "revoke", name, "subscriber", permission).output
+    assert told == f"{permission} is revoked from subscriber in {name}.\n"
+    client.get("/calls", status=403)
+    assert f"subscriber {permission} revoked" in " ".join(on_database("roles", "list", name).output.split())
+    assert on_database("roles", "grant", name, "subscriber", permission).exit_code == 0
+    client.get("/calls", status=200)
+    unknown = on_database("roles", "grant", name, "subscriber", "calllogs:call:raed")
+    assert unknown.exit_code == 1
+    assert permission in unknown.output
 
 
 def test_unknown_names_are_answered_with_the_known_ones(on_database: Run, tenants: Tenants) -> None:

@@ -12,6 +12,7 @@ from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
 from ringstead.cli.nodes import nodes
 from ringstead.cli.plugins import plugins
+from ringstead.cli.roles import roles
 from ringstead.cli.serve import serve, worker
 from ringstead.cli.settings import settings
 from ringstead.cli.tenants import tenants
@@ -31,7 +32,7 @@ def cli() -> None:
     configure_logging("critical")
 
 
-for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, settings, tenants):
+for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, roles, settings, tenants):
     cli.add_command(command)
 
 

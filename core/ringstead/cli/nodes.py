@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import click
 
-from ringstead.cli.shared import actor, open_database, print_table
+from ringstead.cli.shared import actor, open_database, partner_by_slug, partner_slugs, print_table
 from ringstead.settings import load_settings
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def list_() -> None:
     from ringstead.switch.nodes import list_nodes
 
     with _operator("list the switches") as session:
-        found, slugs = list_nodes(session), _partner_slugs(session)
+        found, slugs = list_nodes(session), partner_slugs(session)
     rows = [
         (
             node.name,
@@ -49,7 +48,7 @@ def create(name: str, partner: str | None) -> None:
 
     with _operator(f"register the switch {name}") as session:
         try:
-            key = create_node(session, name, _partner_id(session, partner))
+            key = create_node(session, name, None if partner is None else partner_by_slug(session, partner))
         except NodeNameTaken as error:
             raise click.ClickException(f"{error}: `ringstead nodes rekey {name}`.") from error
     click.echo(key)
@@ -74,21 +73,3 @@ def _operator(reason: str) -> Iterator[Session]:
     settings = load_settings()
     with open_database(settings, "operator") as database, database.as_operator(actor(), reason) as session:
         yield session
-
-
-def _partner_slugs(session: Session) -> dict[UUID, str]:
-    from sqlalchemy import select
-
-    from ringstead.tenancy.models import Partner
-
-    return {row.id: row.slug for row in session.execute(select(Partner.id, Partner.slug))}
-
-
-def _partner_id(session: Session, slug: str | None) -> UUID | None:
-    if slug is None:
-        return None
-    known = {name: id_ for id_, name in _partner_slugs(session).items()}
-    if slug not in known:
-        names = ", ".join(sorted(known)) or "none yet: run `ringstead tenants apply`"
-        raise click.ClickException(f"There is no partner {slug!r}. Choose one of: {names}")
-    return known[slug]

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import click
 
-from ringstead.cli.shared import actor, load_plugin_registry, open_database, screen
+from ringstead.cli.shared import (
+    actor,
+    find_place,
+    load_plugin_registry,
+    open_database,
+    partner_by_slug,
+    places,
+    screen,
+)
 from ringstead.settings import load_settings
 
 if TYPE_CHECKING:
-    from ringstead.db.engine import Database
     from ringstead.plugins.registry import Registry
-
-
-class Place(NamedTuple):
-    """An organization as the command line names it."""
-
-    partner: str
-    organization: str
-    org_id: UUID
-
-    def __str__(self) -> str:
-        return f"{self.partner}/{self.organization}"
 
 
 @click.group()
@@ -65,7 +60,7 @@ def state(name: str | None) -> None:
         _check_name(registry, name)
     table = Table("Organization", "On", box=None, pad_edge=False)
     with open_database(settings, "app", "operator") as database:
-        for place in _places(database, "list plugins"):
+        for place in places(database, "list plugins"):
             with database.run_as(place.org_id) as session:
                 on = sorted(enabled_plugins(session) & registry.active)
             if name is None or name in on:
@@ -96,7 +91,7 @@ def _switch(name: str, organization: str, enabled: bool) -> None:
     _check_name(load_plugin_registry(settings), name)
     with open_database(settings, "app", "operator") as database:
         word = "on" if enabled else "off"
-        place = _place(database, organization, f"switch {name} {word} for {organization}")
+        place = find_place(database, organization, f"switch {name} {word} for {organization}")
         with database.run_as(place.org_id) as session:
             set_features(session, [name], enabled)
             session.flush()
@@ -105,28 +100,34 @@ def _switch(name: str, organization: str, enabled: bool) -> None:
     click.echo(f"{name} is {word} for {place}{note}.")
 
 
-def _places(database: Database, reason: str) -> list[Place]:
-    from sqlalchemy import select
-
-    from ringstead.tenancy.models import Organization, Partner
-
-    query = (
-        select(Partner.slug, Organization.slug, Organization.org_id)
-        .join(Organization, Organization.partner_id == Partner.id)
-        .order_by(Partner.slug, Organization.slug)
-    )
-    with database.as_operator(actor(), reason) as session:
-        return [Place(*row) for row in session.execute(query)]
+@plugins.command()
+@click.argument("name")
+@click.argument("partner", metavar="PARTNER")
+def allow(name: str, partner: str) -> None:
+    """Let the organizations of a partner have a plugin again (as they may unless it is forbidden)."""
+    _allow(name, partner, allowed=True)
 
 
-def _place(database: Database, wanted: str, reason: str) -> Place:
-    places = _places(database, reason)
-    found = [place for place in places if wanted in (str(place), place.organization)]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(map(str, found or places)) or "none yet: run `ringstead tenants apply`"
-    fault = "is the name of several organizations" if found else "is not an organization"
-    raise click.ClickException(f"{wanted!r} {fault}. Choose one of: {names}")
+@plugins.command()
+@click.argument("name")
+@click.argument("partner", metavar="PARTNER")
+def forbid(name: str, partner: str) -> None:
+    """Take a plugin from all organizations of a partner; who has it on has it again once it is allowed."""
+    _allow(name, partner, allowed=False)
+
+
+def _allow(name: str, partner: str, allowed: bool) -> None:
+    from ringstead.plugins.enablement import allow_plugin
+
+    settings = load_settings()
+    _check_name(load_plugin_registry(settings), name)
+    with open_database(settings, "app", "operator") as database:
+        word = "allowed to" if allowed else "forbidden to"
+        with database.as_operator(actor(), f"{name} {word} {partner}") as operator:
+            partner_id = partner_by_slug(operator, partner)
+        with database.in_partner(partner_id) as session:
+            allow_plugin(session, name, allowed)
+    click.echo(f"{name} is {word} {partner}.")
 
 
 def _check_name(registry: Registry, name: str) -> None:

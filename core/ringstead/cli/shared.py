@@ -7,15 +7,30 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from sqlalchemy.orm import Session
 
     from ringstead.db.embedded import Role
     from ringstead.db.engine import Database
     from ringstead.plugins.registry import Registry
     from ringstead.settings import Settings
+
+
+class Place(NamedTuple):
+    """An organization as the command line names it."""
+
+    partner: str
+    organization: str
+    org_id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.partner}/{self.organization}"
 
 
 @contextmanager
@@ -56,7 +71,6 @@ def screen() -> Console:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], when_empty: str) -> None:
     """Print rows for people; nothing in them is taken for markup."""
-    import click
     from rich.table import Table
     from rich.text import Text
 
@@ -67,3 +81,47 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], when_empt
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     screen().print(table)
+
+
+def places(database: Database, reason: str) -> list[Place]:
+    """All organizations, by partner and name."""
+    from sqlalchemy import select
+
+    from ringstead.tenancy.models import Organization, Partner
+
+    query = (
+        select(Partner.slug, Organization.slug, Organization.org_id)
+        .join(Organization, Organization.partner_id == Partner.id)
+        .order_by(Partner.slug, Organization.slug)
+    )
+    with database.as_operator(actor(), reason) as session:
+        return [Place(*row) for row in session.execute(query)]
+
+
+def find_place(database: Database, wanted: str, reason: str) -> Place:
+    """The organization that `PARTNER/ORGANIZATION`, or its own name alone if no other has it, means."""
+    every = places(database, reason)
+    found = [place for place in every if wanted in (str(place), place.organization)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(map(str, found or every)) or "none yet: run `ringstead tenants apply`"
+    fault = "is the name of several organizations" if found else "is not an organization"
+    raise click.ClickException(f"{wanted!r} {fault}. Choose one of: {names}")
+
+
+def partner_slugs(session: Session) -> dict[UUID, str]:
+    """The partners' short names, in an operator's session."""
+    from sqlalchemy import select
+
+    from ringstead.tenancy.models import Partner
+
+    return {row.id: row.slug for row in session.execute(select(Partner.id, Partner.slug))}
+
+
+def partner_by_slug(session: Session, slug: str) -> UUID:
+    """The partner of a short name, in an operator's session; who mistypes it is told the known ones."""
+    known = {name: id_ for id_, name in partner_slugs(session).items()}
+    if slug not in known:
+        names = ", ".join(sorted(known)) or "none yet: run `ringstead tenants apply`"
+        raise click.ClickException(f"There is no partner {slug!r}. Choose one of: {names}")
+    return known[slug]

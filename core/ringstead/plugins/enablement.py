@@ -10,12 +10,13 @@ from threading import Lock
 from uuid import UUID
 
 from cachetools import LRUCache
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from ringstead.db.session import TenantSession
 from ringstead.plugins.registry import FeatureSet, Registry
-from ringstead.tenancy.models import Organization, OrganizationFeature, PartnerFeature
+from ringstead.tenancy.models import Organization, OrganizationFeature, Partner, PartnerFeature
 
 FEATURES_CHANNEL = "ringstead_features"
 Versions = tuple[int, int]
@@ -68,12 +69,41 @@ def set_features(session: TenantSession, plugins: Iterable[str], enabled: bool) 
             .values(row)
             .on_conflict_do_update(index_elements=["org_id", "plugin"], set_={"enabled": enabled})
         )
+    announce_features(session, [session.org_id])
+
+
+def announce_features(session: Session, org_ids: Iterable[UUID]) -> None:
+    """Raise the organizations' feature versions and tell every process when this transaction commits."""
+    for org_id in sorted(set(org_ids)):
+        session.execute(
+            update(Organization)
+            .where(Organization.org_id == org_id)
+            .values(features_version=Organization.features_version + 1)
+            .execution_options(synchronize_session=False)
+        )
+        _tell(session, Organization.org_id == org_id)
+
+
+def allow_plugin(session: TenantSession, plugin: str, allowed: bool) -> None:
+    """Allow a plugin to all organizations of the session's partner, or forbid it; what they switched on is kept.
+
+    Seen by every process from its next request on, as with `set_features`.
+    """
+    partner_id = session.scope.partner_id
+    row = {"partner_id": partner_id, "plugin": plugin, "allowed": allowed}
     session.execute(
-        update(Organization)
-        .where(Organization.org_id == session.org_id)
-        .values(features_version=Organization.features_version + 1)
+        insert(PartnerFeature)
+        .values(row)
+        .on_conflict_do_update(index_elements=["partner_id", "plugin"], set_={"allowed": allowed})
+    )
+    session.execute(
+        update(Partner)
+        .where(Partner.id == partner_id)
+        .values(features_version=Partner.features_version + 1)
         .execution_options(synchronize_session=False)
     )
-    session.execute(
-        text("SELECT pg_notify(:channel, :org)"), {"channel": FEATURES_CHANNEL, "org": str(session.org_id)}
-    )
+    _tell(session, Organization.partner_id == partner_id)
+
+
+def _tell(session: Session, which: ColumnElement[bool]) -> None:
+    session.execute(select(func.pg_notify(FEATURES_CHANNEL, cast(Organization.org_id, Text))).where(which))

@@ -6,16 +6,16 @@ here. A refusal leaves the transaction usable, so a caller may report it and go 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ringstead.db.base import Base, new_id
-from ringstead.plugins.enablement import FEATURES_CHANNEL
+from ringstead.plugins.enablement import announce_features as announce_features
 from ringstead.tenancy import fields
 from ringstead.tenancy.hosts import HOSTS_CHANNEL
 from ringstead.tenancy.models import Account, Host, Membership, Organization, Partner, Subscriber
@@ -134,20 +134,6 @@ def announce_hosts(session: Session, partner_id: UUID) -> None:
     session.execute(
         text("SELECT pg_notify(:channel, :what)"), {"channel": HOSTS_CHANNEL, "what": str(partner_id)}
     )
-
-
-def announce_features(session: Session, org_ids: Iterable[UUID]) -> None:
-    """Raise the organizations' feature versions and tell every process when this transaction commits."""
-    for org_id in sorted(set(org_ids)):
-        session.execute(
-            update(Organization)
-            .where(Organization.org_id == org_id)
-            .values(features_version=Organization.features_version + 1)
-            .execution_options(synchronize_session=False)
-        )
-        session.execute(
-            text("SELECT pg_notify(:channel, :what)"), {"channel": FEATURES_CHANNEL, "what": str(org_id)}
-        )
 
 
 def _checked(field: str, check: Callable[[str], str], value: str) -> str:

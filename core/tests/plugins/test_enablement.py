@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from queue import Queue
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from ringstead.api.testing import Person, Tenants
 from ringstead.auth.tokens import hash_token
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
-from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement, enabled_plugins
+from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement, allow_plugin, enabled_plugins
 from ringstead.plugins.loader import LoadedPlugin
 from ringstead.plugins.registry import FeatureSet, Registry
 from ringstead.tenancy.models import PartnerFeature
@@ -50,6 +51,25 @@ def test_a_switch_is_seen_at_once_by_every_process(
     assert [p.request(person, token) for p in processes] == [{"alpha", "beta"}] * 2
     tenants.switch(person.organization, "alpha", enabled=False)
     assert [p.request(person, token) for p in processes] == [{"beta"}] * 2
+
+
+def test_what_a_partner_forbids_is_seen_at_once_and_kept(
+    registry: Registry, database: Database, database_urls: DatabaseUrls, tenants: Tenants
+) -> None:
+    person = tenants.person(tenants.organization(None, "alpha", "beta"))
+    assert person.organization is not None
+    token = tenants.session_token(person)
+    processes = [Process(registry, database), Process(registry, database)]
+    told: Queue[str] = Queue()
+    listener = Listener(database_urls.app, {FEATURES_CHANNEL: told.put}, lambda: None).start()
+    assert listener.connected.wait(10)
+    for allowed, expected in ((False, {"beta"}), (True, {"alpha", "beta"})):
+        assert {p.request(person, token) for p in processes} != {frozenset(expected)}
+        with database.in_partner(person.partner.id) as session:
+            allow_plugin(session, "alpha", allowed)
+        assert [p.request(person, token) for p in processes] == [expected] * 2
+        assert told.get(timeout=10) == str(person.organization.org_id)
+    listener.stop()
 
 
 def test_the_set_behind_a_version_is_read_once(
