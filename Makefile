@@ -22,8 +22,9 @@ help: ## Show this list
 run: $(VENV)/.run-stamp ## Start the demo portal (PORT=8080 by default); Ctrl-C stops it
 	@RINGSTEAD_PORT=$(PORT) $(BIN)/ringstead demo
 
-test: $(VENV)/.dev-stamp ## Run every test; brings Chromium when it is missing
+test: $(VENV)/.dev-stamp ## Run every test; brings Chromium and Redis when they are missing
 	@$(PY) tools/ensure_chromium.py
+	@$(PY) tools/ensure_redis.py
 	$(BIN)/pytest -n 2 $(ARGS)
 
 quick: $(VENV)/.dev-stamp ## Run the quick tests only (under a minute)

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import debian
+
 ROOT = Path(__file__).resolve().parent.parent
 PATH_FILE = ROOT / "var" / "chromium-path"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -43,15 +45,7 @@ def installed() -> Iterator[str]:
 
 def from_debian() -> Iterator[str]:
     """Install Debian's package, when this user may."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return
-    print("Installing Chromium from Debian's packages ...", flush=True)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)
-    subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], env=environment, **quiet
-    )
+    debian.install("chromium")
     if found := shutil.which("chromium"):
         yield found
 
