@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
+from ringstead.db import osuser
 from ringstead.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, database_urls, running_database
 from ringstead.db.engine import DatabaseUrls
 from ringstead.db.roles import APP, OPERATOR, OWNER, app_role_faults, ensure_roles, roles_sql
@@ -104,6 +107,23 @@ def test_roles_can_be_made_again(server: EmbeddedPostgres) -> None:
     with server.connect() as connection:
         ensure_roles(connection)
         connection.execute(roles_sql())
+
+
+def test_only_folders_that_stop_the_servers_user_are_opened_and_each_is_said(tmp_path: Path) -> None:
+    user, me = pwd.getpwnam("nobody"), pwd.getpwuid(os.getuid())
+    tmp_path.chmod(0o755)
+    closed, inside = tmp_path / "closed", tmp_path / "closed" / "inside"
+    inside.mkdir(parents=True)
+    closed.chmod(0o700)
+    with capture_logs() as said:
+        osuser._make_passable(inside, me)
+    assert said == []
+    assert closed.stat().st_mode & 0o777 == 0o700
+    with capture_logs() as said:
+        osuser._make_passable(inside, user)
+        osuser._make_passable(inside, user)
+    assert [(line["event"], line["folder"]) for line in said] == [("postgresql.folder_opened", str(closed))]
+    assert closed.stat().st_mode & 0o777 == 0o701
 
 
 def test_durable_unless_asked_otherwise(server: EmbeddedPostgres, tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 # Tried in this order when we are root and no cluster decides it; the last one is on every Unix.
 _CANDIDATES: Final = ("ringstead-postgres", "postgres", "nobody")
 _OTHERS_MAY_ENTER: Final = stat.S_IXOTH
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class ServerUser:
 def choose_server_user(home: Path, data: Path, binaries: Path) -> ServerUser:
     """The user for the cluster in `data`: ourselves, or for root the cluster's owner or a lesser user.
 
-    As root it also makes the way to `home` and `binaries` passable for that user (x for others, no more).
+    As root it also makes the way to `home` and `binaries` passable for that user: x for others, no more, only on folders
+    that stop it, and each with a warning in the log.
     """
     me = os.getuid()
     if me != 0:
@@ -51,7 +55,7 @@ def choose_server_user(home: Path, data: Path, binaries: Path) -> ServerUser:
         return ServerUser()
     entry = _owner(data) or _lesser_user()
     for path in (home, binaries):
-        _make_passable(path)
+        _make_passable(path, entry)
     if not binaries.stat().st_mode & stat.S_IROTH:
         _make_readable(binaries.parent)
     return ServerUser(entry.pw_uid, entry.pw_gid)
@@ -78,11 +82,22 @@ def _lesser_user() -> pwd.struct_passwd:
     )
 
 
-def _make_passable(path: Path) -> None:
+def _make_passable(path: Path, user: pwd.struct_passwd) -> None:
     for folder in (path, *path.parents):
-        mode = folder.stat().st_mode
-        if not mode & _OTHERS_MAY_ENTER:
-            folder.chmod(stat.S_IMODE(mode) | _OTHERS_MAY_ENTER)
+        facts = folder.stat()
+        if _may_enter(facts, user):
+            continue
+        folder.chmod(stat.S_IMODE(facts.st_mode) | _OTHERS_MAY_ENTER)
+        log.warning("postgresql.folder_opened", folder=str(folder), user=user.pw_name, by="chmod o+x")
+
+
+def _may_enter(facts: os.stat_result, user: pwd.struct_passwd) -> bool:
+    """Whether the user may pass through a folder; as in the system, the first class that fits him decides."""
+    if facts.st_uid == user.pw_uid:
+        return bool(facts.st_mode & stat.S_IXUSR)
+    if facts.st_gid == user.pw_gid:
+        return bool(facts.st_mode & stat.S_IXGRP)
+    return bool(facts.st_mode & _OTHERS_MAY_ENTER)
 
 
 def _make_readable(folder: Path) -> None:
