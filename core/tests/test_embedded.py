@@ -30,6 +30,8 @@ HOLDER = """
 import sys
 from pathlib import Path
 from ringstead.db.embedded import EmbeddedPostgres
+from ringstead.logs import configure_logging
+configure_logging("error")
 with EmbeddedPostgres(Path(sys.argv[1])) as server:
     print("up", flush=True)
     sys.stdin.read()

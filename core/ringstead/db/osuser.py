@@ -43,8 +43,8 @@ class ServerUser:
 def choose_server_user(home: Path, data: Path, binaries: Path) -> ServerUser:
     """The user for the cluster in `data`: ourselves, or for root the cluster's owner or a lesser user.
 
-    As root it also makes the way to `home` and `binaries` passable for that user: x for others, no more, only on folders
-    that stop it, and each with a warning in the log.
+    As root it also makes the way to `home` and `binaries` passable for that user: x for others, no more, only on
+    folders that stop it, and each with a warning in the log.
     """
     me = os.getuid()
     if me != 0:
