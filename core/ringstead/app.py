@@ -64,8 +64,11 @@ def load_registry(settings: Settings) -> Registry:
     )
 
 
-def make_app(settings: Settings, urls: DatabaseUrls) -> Application:
-    """The application of one process: own engines, own caches, own listener (so call it after a fork, not before)."""
+def make_app(settings: Settings, urls: DatabaseUrls, *, listen: bool = True) -> Application:
+    """The application of one process: own engines, own caches, own listener (so call it after a fork, not before).
+
+    Without `listen` it hears no news of other processes: for a command that asks it something and is done.
+    """
     database = Database(urls, pool_size=settings.web_threads + 2)
     retry_lost_connections(database.app_engine)
     registry = load_registry(settings)
@@ -107,4 +110,6 @@ def make_app(settings: Settings, urls: DatabaseUrls) -> Application:
         {FEATURES_CHANNEL: lambda org: enablement.forget(UUID(org)), HOSTS_CHANNEL: hosts.forget},
         on_reconnect=forget_all,
     )
-    return Application(config.make_wsgi_app(), settings, database, listener.start())
+    if listen:
+        listener.start()
+    return Application(config.make_wsgi_app(), settings, database, listener)

@@ -9,14 +9,18 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from alembic.operations import Operations
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ringstead.auth.passwords import Passwords
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database, DatabaseUrls
+from ringstead.db.listen import Listener
 from ringstead.db.migrate import upgrade_all
 from ringstead.demo import DemoError, run_demo_setup, setup
 from ringstead.demo.generator import Leg, Office, Person, legs_between
@@ -31,7 +35,7 @@ from ringstead.demo.people import callers
 from ringstead.demo.records import batches, to_record
 from ringstead.plugins.loader import load_plugins
 from ringstead.settings import Settings, load_settings
-from ringstead.tenancy.bundles import bundle_folders, read_bundle
+from ringstead.tenancy.bundles import Plan, apply_plan, bundle_folders, read_bundle
 from ringstead.tenancy.models import Account
 
 TENANTS = Path(__file__).parents[2] / "tenants"
@@ -224,6 +228,39 @@ def test_the_set_up_can_be_repeated(demo: tuple[Settings, DatabaseUrls]) -> None
     third = run_demo_setup(settings, urls)
     assert third.switch.key != first.switch.key, "only its hash was stored"
     assert third.accounts == first.accounts
+
+
+@pytest.mark.slow
+def test_a_second_start_does_nothing_again(
+    demo: tuple[Settings, DatabaseUrls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, urls = demo
+    histories = [p.history for p in load_plugins(strict=True) if p.history]
+    run_demo_setup(settings, urls)
+    plans: list[Plan] = []
+    sent: list[Leg] = []
+
+    def apply(session: Session, plan: Plan) -> None:
+        plans.append(plan)
+        apply_plan(session, plan)
+
+    def legs(*arguments: Any) -> list[Leg]:
+        made = legs_between(*arguments)
+        sent.extend(made)
+        return made
+
+    def refuse(*_arguments: Any) -> None:
+        pytest.fail("a migration ran, a password was hashed or news was listened to again")
+
+    monkeypatch.setattr(setup, "apply_plan", apply)
+    monkeypatch.setattr(setup, "legs_between", legs)
+    for where, name in ((Passwords, "hash"), (Operations, "invoke"), (Listener, "start")):
+        monkeypatch.setattr(where, name, refuse)
+    upgrade_all(urls.owner, histories)
+    run_demo_setup(settings, urls)
+    assert plans
+    assert [change for plan in plans for change in plan.changes] == []
+    assert len(sent) < 50, "only the calls since the first start"
 
 
 @pytest.mark.slow

@@ -34,17 +34,23 @@ _ROLE_NAMES: Final = {
 @click.command()
 def demo() -> None:
     """Start database, web and jobs with demonstration data. Ctrl-C stops everything it started."""
+    # Imported here: it brings the whole web application along.
+    from ringstead.demo.manifest import read_manifest
+
     settings = load_settings(log_level="warning") if _log_level_is_default() else load_settings()
     configure_logging(settings.log_level, settings.log_format)
     check_port(settings.host, settings.port)
+    # From the second start on there is little to set up, and web and jobs start meanwhile. The first time they wait:
+    # Ctrl-C is heard at once only before they run.
+    is_first = read_manifest(settings.var_dir) is None
     _say("Starting the database ...")
     code = supervise(
         settings,
         ["serve", "worker"],
         "owner",
         "operator",
-        prepare=lambda urls: _prepare(settings, urls),
-        when_started=lambda urls: _announce_when_up(settings),
+        prepare=lambda urls: _prepare(settings, urls, is_first),
+        when_started=lambda urls: _announce_when_up(settings, urls, is_first),
     )
     _say("Stopped.")
     sys.exit(code)
@@ -83,12 +89,18 @@ def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
-def _prepare(settings: Settings, urls: DatabaseUrls) -> None:
+def _prepare(settings: Settings, urls: DatabaseUrls, is_first: bool) -> None:
+    _say("Bringing the tables up to date ...")
+    migrate_all(settings, urls.owner)
+    if is_first:
+        _set_up(settings, urls)
+    _say("Starting web and jobs ...")
+
+
+def _set_up(settings: Settings, urls: DatabaseUrls) -> None:
     from ringstead.demo import DemoError, run_demo_setup
     from ringstead.tenancy.bundles import BundleError
 
-    _say("Bringing the tables up to date ...")
-    migrate_all(settings, urls.owner)
     _say("Setting up the demonstration partners and their calls ...")
     try:
         run_demo_setup(settings, urls)
@@ -96,8 +108,9 @@ def _prepare(settings: Settings, urls: DatabaseUrls) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _announce_when_up(settings: Settings) -> None:
-    _say("Starting web and jobs ...")
+def _announce_when_up(settings: Settings, urls: DatabaseUrls, is_first: bool) -> None:
+    if not is_first:
+        _set_up(settings, urls)
     threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
 
 

@@ -41,7 +41,7 @@ class CallSender:
         # Imported here: it brings the whole web application along.
         from ringstead.app import make_app
 
-        self._app = make_app(settings, urls)
+        self._app = make_app(settings, urls, listen=False)
         self._host, self._key = settings.platform_hosts[0], key
         self._batch_bytes = min(_BATCH_BYTES, settings.max_body_bytes)
 
