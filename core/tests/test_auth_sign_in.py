@@ -93,18 +93,6 @@ def test_an_incomplete_form_names_the_field(
     assert page.html.find(id=f"{field}-error")
 
 
-def test_a_file_in_place_of_a_field_is_an_empty_field(juno: Person, visitor: Visitor) -> None:
-    client = visitor(juno.partner)
-    token = client.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"]
-    page = client.post(
-        "/sign-in",
-        {"csrf_token": token, "password": "x"},
-        upload_files=[("email", "a.txt", b"juno@example.com")],
-        status=422,
-    )
-    assert page.html.find(id="email-error")
-
-
 def test_a_form_that_is_no_utf8_is_refused(juno: Person, visitor: Visitor) -> None:
     client = visitor(juno.partner)
     token = client.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"]

@@ -1,5 +1,6 @@
 """Requests that nobody's browser sends: what they may cost, where they may lead, and what the log says of them."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,18 @@ from ringstead.web.limits import FORM_BYTES
 
 Visitor = Callable[..., Client]
 FORM = "application/x-www-form-urlencoded"
+# Nothing that a page is sent, and what the form parser stumbles over.
+NO_FORMS = [
+    "multipart/form-data",
+    "multipart/form-data; boundary=",
+    "multipart/form-data; boundary=x",
+    "application/json",
+    "text/plain; charset=nonsense",
+    f"{FORM}; charset=utf-16",
+    f"{FORM}; charset=nonsense",
+    "; charset=nonsense",
+    "\xff",
+]
 
 
 @pytest.mark.parametrize(
@@ -41,14 +54,60 @@ def test_choosing_a_language_leads_nowhere_else(
     assert answer.headers["Location"] == f"http://{client.host}{place}"
 
 
-@pytest.mark.parametrize("kind", [FORM, ""])
+def send_as(client: Client, kind: str, path: str, body: bytes) -> Any:
+    """Post a body of which WebTest knows nothing: it would rewrite one of a type that it knows."""
+    headers = {"Content-Type": kind, "Origin": f"http://{client.host}"}
+    return client.post(path, body, headers=headers, status="*")
+
+
+@pytest.mark.parametrize(
+    "kind", [FORM, "", "multipart/form-data; boundary=x", "Multipart/Form-Data;boundary=x"]
+)
 def test_a_form_of_countless_fields_is_not_parsed(kind: str, tenants: Tenants, visitor: Visitor) -> None:
     client = visitor(tenants.partner())
-    headers = {"Origin": f"http://{client.host}"}
+    is_multipart = "boundary" in kind
+    part = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    body = part * 100_000 + "--x--" if is_multipart else "a&" * 1_000_000
     began = time.process_time()
-    answer = client.post("/sign-in", "a&" * 1_000_000, content_type=kind, headers=headers, status=413)
+    answer = send_as(client, kind, "/sign-in", body.encode())
     assert time.process_time() - began < 1
-    assert str(FORM_BYTES) in answer.text
+    assert answer.status_int == (415 if is_multipart else 413)
+    assert (FORM if is_multipart else str(FORM_BYTES)) in answer.text
+
+
+def test_a_body_that_is_no_form_is_refused_by_every_page(
+    tenants: Tenants, visitor: Visitor, wsgi: Any
+) -> None:
+    partner, wrong = tenants.partner("Harbour"), {}
+    for owned in wsgi.registry["ringstead.plugins"].routes():
+        route = owned.item
+        for kind in NO_FORMS if "POST" in route.methods else ():
+            client = visitor(partner, route.site)
+            path = re.sub(r"\{[^}]*\}", "x", route.pattern)
+            answer = send_as(client, kind, path, b"a=1")
+            if answer.status_int != 415 or "Harbour" not in answer.text or FORM not in answer.text:
+                wrong[route.name, kind] = answer.status
+    assert wrong == {}
+
+
+def test_a_program_is_told_which_form_it_may_send(tenants: Tenants, visitor: Visitor) -> None:
+    client = visitor(tenants.partner())
+    answer = client.post_json("/sign-in", {}, headers={"Accept": "application/json"}, status=415)
+    assert answer.content_type == "application/problem+json"
+    assert FORM in answer.json["detail"]
+
+
+@pytest.mark.parametrize("kind", [FORM, f"{FORM}; charset=UTF-8", f'{FORM};charset="utf8"'])
+def test_a_form_is_known_by_any_of_its_names(kind: str, tenants: Tenants, visitor: Visitor) -> None:
+    client = visitor(tenants.partner())
+    token = client.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"]
+    answer = send_as(client, kind, "/theme", f"csrf_token={token}&theme=dark".encode())
+    assert answer.status_int == 303
+
+
+def test_a_post_without_a_body_needs_no_type(tenants: Tenants, visitor: Visitor) -> None:
+    client = visitor(tenants.partner())
+    assert "out of date" in client.post("/sign-in", content_type="", status=400).text
 
 
 def test_a_name_too_long_for_a_host_is_not_looked_up(

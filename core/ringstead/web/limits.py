@@ -1,20 +1,25 @@
-"""The body limit: no request makes this process read more than the deployment allows."""
+"""What a body may be: no longer than the deployment allows, and for a page nothing but a form."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from pyramid.httpexceptions import HTTPUnsupportedMediaType
 from pyramid.registry import Registry as PyramidRegistry
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.web.i18n import messages
 from ringstead.web.problems import problem
 
+_ = messages("ringstead")
 Handler = Callable[[Request], Response]
 # A form's fields are all parsed before anything looks at them, and ten megabytes of `a&a&…` keep a core busy for
 # twenty seconds.
 FORM_BYTES: Final = 128 * 1024
-# What WebOb parses as fields; the empty one is no header.
-_FORM_TYPES: Final = ("", "application/x-www-form-urlencoded")
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+# What a page may be sent; the empty one is no header.
+_FORM_TYPES: Final = ("", FORM_TYPE)
+_BODILESS: Final = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 class BodyTooLarge(Exception):
@@ -62,8 +67,7 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
     most: int = registry["ringstead.settings"].max_body_bytes
 
     def tween(request: Request) -> Response:
-        kind = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        limit = min(most, FORM_BYTES) if kind in _FORM_TYPES else most
+        limit = min(most, FORM_BYTES) if media_type(request) in _FORM_TYPES else most
         length = request.environ.get("CONTENT_LENGTH") or "0"
         if not length.isdigit():
             return problem(400, "Bad Content-Length", "Content-Length must be a whole number.")
@@ -77,6 +81,28 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
             return too_large(error.limit)
 
     return tween
+
+
+def form_tween_factory(handler: Handler, _registry: PyramidRegistry) -> Handler:
+    """Innermost tween: refuse what pages cannot read before anything parses it.
+
+    WebOb parses a body when the form's token is looked for: the countless parts of a multipart body cost it seconds,
+    and a charset or a boundary that it does not like is an error in it.
+    """
+
+    def tween(request: Request) -> Response:
+        is_page = request.site_kind in ("portal", "console") and request.method not in _BODILESS
+        if is_page and (media_type(request) not in _FORM_TYPES or request.charset != "UTF-8"):
+            raise HTTPUnsupportedMediaType(_("Send a form as ${type}, in UTF-8.", type=FORM_TYPE))
+        return handler(request)
+
+    return tween
+
+
+def media_type(request: Request) -> str:
+    """The body's declared type without its parameters, in lower case; empty when there is none."""
+    kind: str = request.environ.get("CONTENT_TYPE", "")
+    return kind.partition(";")[0].strip().lower()
 
 
 def too_large(limit: int) -> Response:
