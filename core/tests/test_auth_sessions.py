@@ -145,6 +145,23 @@ def test_a_session_ends_by_itself(
     client.get("/account", status=303)
 
 
+@pytest.mark.parametrize("minutes", [1, 60])
+def test_somebody_who_goes_on_working_stays_signed_in(
+    juno: Person, portal: Make, database: Database, app_with: Make, minutes: int
+) -> None:
+    client = portal(juno, app_with(session_idle_minutes=minutes))
+    for _ in range(3):
+        client.get("/account", status=200)
+        # As if the time until the next page had passed: most of what a session may be idle.
+        with database.in_partner(juno.partner.id) as session:
+            earlier = WebSession.last_seen_at - timedelta(minutes=minutes) * 0.55
+            session.execute(
+                update(WebSession)
+                .where(WebSession.account_id == juno.account.id)
+                .values(last_seen_at=earlier)
+            )
+
+
 def test_the_account_page_lists_browsers_and_ends_them(
     juno: Person, portal: Make, database: Database
 ) -> None:

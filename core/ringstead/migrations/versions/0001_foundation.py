@@ -329,7 +329,8 @@ OPEN_SESSION = """
         IF NOT FOUND THEN RETURN; END IF;
         SELECT * INTO a FROM account c WHERE c.partner_id = p_partner AND c.id = s.account_id AND c.status = 'active';
         IF NOT FOUND THEN RETURN; END IF;
-        IF s.last_seen_at < now() - interval '5 minutes' THEN
+        -- Not at each request: that would be a write for each page. But well before the session would end.
+        IF s.last_seen_at < now() - make_interval(secs => least(300, p_idle_minutes * 30)) THEN
             UPDATE web_session w SET last_seen_at = now() WHERE w.partner_id = p_partner AND w.id = s.id;
         END IF;
         IF p_site = 'console' THEN
