@@ -12,7 +12,7 @@ from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.sessions import browser_name
 from ringstead.auth.tokens import hash_token
 from ringstead.db.engine import Database
-from ringstead.tenancy.models import WebSession
+from ringstead.tenancy.models import Host, WebSession
 
 Visitor = Callable[..., Client]
 Make = Callable[..., Any]
@@ -160,6 +160,21 @@ def test_somebody_who_goes_on_working_stays_signed_in(
                 .where(WebSession.account_id == juno.account.id)
                 .values(last_seen_at=earlier)
             )
+
+
+def test_a_host_of_one_organization_knows_nobody_of_another(
+    tenants: Tenants, juno: Person, portal: Make, database: Database
+) -> None:
+    theirs = tenants.organization(juno.partner)
+    hosts = {"theirs": theirs.org_id, "ours": juno.membership.org_id if juno.membership else None}
+    with database.as_operator("tests", "hosts of organizations") as session:
+        for name, org_id in hosts.items():
+            name = f"{name}.{juno.partner.slug}.test"
+            session.add(Host(name=name, partner_id=juno.partner.id, org_id=org_id, kind="portal"))
+    client = portal(juno)
+    for name, status in (("ours", 200), ("theirs", 303)):
+        client.extra_environ["HTTP_HOST"] = f"{name}.{juno.partner.slug}.test"
+        client.get("/account", status=status)
 
 
 def test_the_account_page_lists_browsers_and_ends_them(

@@ -49,10 +49,15 @@ class Database:
         return create_engine(self.urls.operator, pool_size=1, max_overflow=2, hide_parameters=True)
 
     def request_session(
-        self, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int
+        self,
+        partner_id: UUID,
+        site: str,
+        site_org_id: UUID | None,
+        token_hash: bytes | None,
+        idle_minutes: int,
     ) -> RequestSession:
         """A session that finds out who is signed in; its transaction is the caller's business."""
-        return RequestSession(self.app_engine, partner_id, site, token_hash, idle_minutes)
+        return RequestSession(self.app_engine, partner_id, site, site_org_id, token_hash, idle_minutes)
 
     @contextmanager
     def run_as(self, org_id: UUID) -> Iterator[TenantSession]:

@@ -205,21 +205,28 @@ class SignedIn:
 
 
 # As one JSON value: the drivers' bookkeeping for nineteen columns costs more than reading them.
-_OPEN_SESSION = "SELECT to_jsonb(s) FROM open_session(%s, %s, %s, %s) s"
+_OPEN_SESSION = "SELECT to_jsonb(s) FROM open_session(%s, %s, %s, %s, %s) s"
 
 
 class RequestSession(TenantSession):
     """The session of one web request.
 
     Its first round trip calls the SQL function `open_session`, which finds the signed-in person by the token's hash,
-    enters the partner and the organization, and returns everything the request's context is made of.
+    enters the partner and the organization, and returns everything the request's context is made of. On a host of one
+    organization (`site_org_id`) only its own people are signed in.
     """
 
     def __init__(
-        self, bind: Engine, partner_id: UUID, site: str, token_hash: bytes | None, idle_minutes: int
+        self,
+        bind: Engine,
+        partner_id: UUID,
+        site: str,
+        site_org_id: UUID | None,
+        token_hash: bytes | None,
+        idle_minutes: int,
     ) -> None:
         super().__init__(bind, Scope(partner_id=partner_id))
-        self._entry = (partner_id, site, token_hash, idle_minutes)
+        self._entry = (partner_id, site, site_org_id, token_hash, idle_minutes)
         self._signed_in: SignedIn | None = None
         self._entered = False
 

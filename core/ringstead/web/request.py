@@ -29,6 +29,7 @@ def open_db(request: Request) -> RequestSession:
     session = cast(Database, request.database).request_session(
         site.partner.id,
         site.kind,
+        site.org_id,
         presented_token_hash(request),
         request.deployment.session_idle_minutes,
     )

@@ -31,7 +31,7 @@ class Process:
         self.enablement, self._database = Enablement(registry), database
 
     def request(self, person: Person, token: str) -> frozenset[str]:
-        session = self._database.request_session(person.partner.id, "portal", hash_token(token), 60)
+        session = self._database.request_session(person.partner.id, "portal", None, hash_token(token), 60)
         with session:
             row = session.signed_in
             assert row is not None

@@ -309,7 +309,7 @@ def _functions() -> None:
 
 # One round trip for the whole beginning of a page: who is signed in, where, with which rights and preferences.
 OPEN_SESSION = """
-    CREATE FUNCTION open_session(p_partner uuid, p_site text, p_token bytea, p_idle_minutes integer)
+    CREATE FUNCTION open_session(p_partner uuid, p_site text, p_org uuid, p_token bytea, p_idle_minutes integer)
     RETURNS TABLE (
         session_id uuid, csrf_token text, account_id uuid, account_name text, email text, role text,
         org_id uuid, org_slug text, org_name text, org_status text,
@@ -325,6 +325,8 @@ OPEN_SESSION = """
         IF p_token IS NULL THEN RETURN; END IF;
         SELECT * INTO s FROM web_session w
             WHERE w.partner_id = p_partner AND w.token_hash = p_token AND w.site = p_site
+              -- A host of one organization knows nobody of another, whatever cookie was carried over.
+              AND (p_org IS NULL OR w.org_id = p_org)
               AND w.expires_at > now() AND w.last_seen_at > now() - make_interval(mins => p_idle_minutes);
         IF NOT FOUND THEN RETURN; END IF;
         SELECT * INTO a FROM account c WHERE c.partner_id = p_partner AND c.id = s.account_id AND c.status = 'active';
