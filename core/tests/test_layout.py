@@ -383,6 +383,16 @@ def test_notice_shows_once(client: Client) -> None:
     assert client.get("/home/arrange").html.select(".toasts [data-notice]") == []
 
 
+def test_a_notice_shows_on_the_host_that_it_is_of(tenants: Tenants, visitor: Callable[..., Client]) -> None:
+    ours, theirs = visitor(tenants.partner()), visitor(tenants.partner())
+    token = ours.get("/sign-in").html.find("input", {"name": "csrf_token"})["value"]
+    ours.post("/sign-out", {"csrf_token": token}, status=303)
+    for client, texts in ((theirs, []), (ours, ["You are signed out."])):
+        client.set_cookie("note", ours.cookies["note"])
+        page = client.get("/sign-in").html
+        assert [notice.text for notice in page.select(".notices .banner")] == texts
+
+
 def test_greeting_follows_the_clock() -> None:
     said = [str(greeting(hour, "Juno Birdsong")).split(",")[0] for hour in (0, 5, 11, 12, 17, 18, 23)]
     assert said == ["Good evening"] + ["Good morning"] * 2 + ["Good afternoon"] * 2 + ["Good evening"] * 2

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from pyramid.request import Request
 from pyramid.response import Response
 
@@ -53,10 +53,21 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
 
 def signer(request: Request, purpose: str) -> Signer:
     """Signs short values for one purpose on one host, so that a value of one is worth nothing on another."""
-    salt = f"{purpose}:{request.site.host}"
     return Signer(
-        request.registry["ringstead.secret"], salt=salt, key_derivation="hmac", digest_method=hashlib.sha256
+        request.registry["ringstead.secret"],
+        salt=_salt(request, purpose),
+        key_derivation="hmac",
+        digest_method=hashlib.sha256,
     )
+
+
+def timed_serializer(request: Request, purpose: str) -> URLSafeTimedSerializer:
+    """Does the same for longer values, and knows how old they are."""
+    return URLSafeTimedSerializer(request.registry["ringstead.secret"], salt=_salt(request, purpose))
+
+
+def _salt(request: Request, purpose: str) -> str:
+    return f"{purpose}:{request.site.host}"
 
 
 def read_signed(request: Request, purpose: str, cookie: str) -> str | None:

@@ -1,19 +1,22 @@
 """Notices.
 
-What the last action did, shown once on the next page. They travel in a signed, short-lived cookie.
+What the last action did, shown once on the next page. They travel in a signed, short-lived cookie of this very host.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.auth.tokens import cookie_name, drop_cookie, set_cookie, timed_serializer
+
 Kind = Literal["ok", "info", "warn", "danger"]
 KINDS: Final = get_args(Kind)
+COOKIE: Final = "note"
 LIFE_SECONDS: Final = 120
 MOST: Final = 5
 MAX_LENGTH: Final = 300
@@ -62,26 +65,24 @@ def _pending(request: Request) -> list[Notice]:
 
 
 def _leave(request: Request, response: Response) -> None:
-    serializer, name, secure = request.registry["ringstead.notices"]
     pending: list[Notice] = request.environ["ringstead.notices"]
     shown = request.environ.get("ringstead.notices_shown", False)
     if pending:
         waiting = [] if shown else _read(request)
-        value = serializer.dumps([(notice.kind, notice.text) for notice in (*waiting, *pending)[-MOST:]])
-        response.set_cookie(
-            name, value, max_age=LIFE_SECONDS, path="/", secure=secure, httponly=True, samesite="Lax"
+        stored = [(notice.kind, notice.text) for notice in (*waiting, *pending)[-MOST:]]
+        set_cookie(
+            request, response, COOKIE, timed_serializer(request, "notice").dumps(stored), max_age=LIFE_SECONDS
         )
     elif shown:
-        response.set_cookie(name, "", max_age=0, path="/", secure=secure, httponly=True, samesite="Lax")
+        drop_cookie(request, response, COOKIE)
 
 
 def _read(request: Request) -> list[Notice]:
-    serializer, name, _ = request.registry["ringstead.notices"]
-    value = request.cookies.get(name)
+    value = request.cookies.get(cookie_name(request.deployment, COOKIE))
     if not value:
         return []
     try:
-        stored = serializer.loads(value, max_age=LIFE_SECONDS)
+        stored = timed_serializer(request, "notice").loads(value, max_age=LIFE_SECONDS)
     except BadData:
         return []
     return [Notice(str(text), kind) for kind, text in stored if kind in KINDS]
@@ -89,9 +90,5 @@ def _read(request: Request) -> list[Notice]:
 
 def includeme(config: Configurator) -> None:
     """Add `request.flash`."""
-    settings = config.registry["ringstead.settings"]
-    secure = settings.public_scheme == "https"
-    serializer = URLSafeTimedSerializer(settings.secret(), salt="notice")
-    config.registry["ringstead.notices"] = (serializer, "__Host-note" if secure else "note", secure)
     method: Callable[..., None] = flash
     config.add_request_method(method, "flash")
