@@ -10,6 +10,7 @@ import structlog
 from pyramid.request import Request
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ringstead.api.testing import Client, Tenants
 from ringstead.db.engine import Database
@@ -120,6 +121,26 @@ def test_a_name_too_long_for_a_host_is_not_looked_up(
         client.extra_environ["HTTP_HOST"] = host
         client.get("/sign-in", status=421)
     assert not asked
+
+
+def test_an_unknown_host_gets_no_file_either(wsgi: Any, tenants: Tenants, visitor: Visitor) -> None:
+    address = wsgi.registry["ringstead.static"].url("core/app.js")
+    visitor(tenants.partner()).get(address, status=200)
+    Client(wsgi, "127.0.0.1").get(address, status=200)
+    assert "static" not in Client(wsgi, "nobody.test").get(address, status=421).text
+
+
+def test_the_page_of_a_host_that_cannot_be_looked_up_has_its_files(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_host: str) -> None:
+        raise PoolTimeout
+
+    monkeypatch.setattr(wsgi.registry["ringstead.hosts"], "_read", away)
+    client = Client(wsgi, "not-known-yet.test")
+    page = client.get("/sign-in", headers={"Accept": "text/html"}, status=503)
+    for link in page.html.find_all("link", rel="stylesheet"):
+        client.get(link["href"], status=200)
 
 
 def test_the_error_page_of_an_address_like_a_host_links_to_the_start(wsgi: Any) -> None:

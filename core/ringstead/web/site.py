@@ -22,8 +22,7 @@ def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
 
     def tween(request: Request) -> Response:
         host = normal_host(request.environ.get("HTTP_HOST", ""))
-        # Static files are the same for everybody, and an error page needs them even when the database is away.
-        if host in platform or request.environ.get("PATH_INFO", "").startswith("/static/"):
+        if host in platform:
             request.site, request.site_kind = None, PLATFORM
             return handler(request)
         try:
@@ -32,7 +31,9 @@ def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
             if not is_database_away(error):
                 raise
             request.site, request.site_kind = None, "unknown"
-            return registry["ringstead.away"](request)
+            # The page that says so needs its files, which are the same for everybody.
+            is_static = request.environ.get("PATH_INFO", "").startswith("/static/")
+            return handler(request) if is_static else registry["ringstead.away"](request)
         if site is None or site.kind == "sip":
             request.site, request.site_kind = None, "unknown"
             return misdirected()
