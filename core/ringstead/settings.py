@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX: Final = "RINGSTEAD_"
 CONFIG_VARIABLE: Final = "RINGSTEAD_CONFIG"
 DEFAULT_FILE: Final = Path("ringstead.toml")
 _PORTS: Final = {"http": 80, "https": 443}
-_PASSWORD_IN_URL: Final = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 
 
 class SettingsError(Exception):
@@ -41,6 +41,8 @@ def _database_url(value: object) -> object:
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise ValueError("write it as postgresql://role:password@host:5432/database")
+    if _parsed(value) is None:
+        raise ValueError("write @, / and ? in a password as %40, %2F and %3F, and the port as a number")
     return f"postgresql+psycopg://{rest}"
 
 
@@ -204,15 +206,33 @@ def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield name, hide_password(text), settings.source(name)
 
 
-def hide_password(url: str) -> str:
-    """An address with its password replaced by stars."""
-    return _PASSWORD_IN_URL.sub(r"\1********@", url)
+def hide_password(address: str) -> str:
+    """An address as people may read it: without passwords, and with its scheme only when it cannot be read."""
+    scheme, separator, _rest = address.partition("://")
+    if not separator:
+        return address
+    parts = _parsed(address)
+    if parts is None:
+        return f"{scheme}://…"
+    secret = [name for name in parts.query if "pass" in name.lower()]
+    return parts.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def _parsed(address: str) -> URL | None:
+    """The parts of an address; None when there are none, or when an `@` may have cut its password in two."""
+    try:
+        parts = make_url(address)
+    except (ArgumentError, ValueError):
+        return None
+    after_password = (parts.host or "", parts.database or "", address.partition("?")[2])
+    return None if any("@" in part for part in after_password) else parts
 
 
 def plain_database_url(url: str) -> str:
     """A SQLAlchemy address in the spelling of libpq: `postgresql://…`, for psycopg and psql."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(scheme="postgresql")) if parts.netloc else url.replace("+psycopg", "", 1)
+    if "://" not in url:  # libpq knows another way, with keywords
+        return url
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def settings_page() -> str:
@@ -284,8 +304,16 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> Iterator[str
         source = sources.get(name, "default")
         message = detail["msg"].removeprefix("Value error, ").rstrip(".")
         help_text = Settings.model_fields[name].description
-        given = hide_password(repr(detail["input"])) if name != "secret_key" else "the given value"
+        given = _repeated(name, detail["input"])
         yield f"{_spelling(name, source)} ({source}) cannot be {given}: {message}. {help_text}"
+
+
+def _repeated(name: str, given: object) -> str:
+    """A refused value as the message may repeat it."""
+    if isinstance(given, str) and "://" in given:
+        return repr(hide_password(given))
+    # What should be an address and is none may still hold a password.
+    return "the given value" if name == "secret_key" or name.endswith("_url") else repr(given)
 
 
 def _kept_secret(path: Path) -> str:

@@ -122,7 +122,11 @@ def test_database_addresses_are_brought_to_one_spelling(url: str) -> None:
 
 def test_a_socket_address_survives_the_plain_spelling() -> None:
     url = "postgresql+psycopg://role@/base?host=/run/pg"
-    assert plain_database_url(url) == "postgresql://role@/base?host=/run/pg"
+    assert plain_database_url(url) == "postgresql://role@/base?host=%2Frun%2Fpg"
+
+
+def test_a_password_means_the_same_to_both_libraries() -> None:
+    assert plain_database_url("postgresql+psycopg://a:p/w:@c/d") == "postgresql://a:p%2Fw%3A@c/d"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,47 @@ def test_shown_settings_hide_secrets() -> None:
     text = str(list(shown(settings)))
     assert "hunter2" not in text
     assert "ssss" not in text
-    assert hide_password("smtp://me:hunter2@mail.example") == "smtp://me:********@mail.example"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown_as"),
+    [
+        ("smtp://me:hunter2@mail.example:587", "smtp://me:***@mail.example:587"),
+        ("smtp://me@mail.example:hunter2@mail.example", "smtp://me%40mail.example:***@mail.example"),
+        ("redis://:hunter2@127.0.0.1:6379/0", "redis://:***@127.0.0.1:6379/0"),
+        ("postgresql+psycopg://app:hun/ter2@db/x", "postgresql+psycopg://app:***@db/x"),
+        ("postgresql://app@db/x?password=hunter2&sslmode=require", "postgresql://app@db/x?sslmode=require"),
+        ("postgresql://app@db/x?sslpassword=hunter2", "postgresql://app@db/x"),
+        ("postgresql://app:hun@ter2@db/x", "postgresql://…"),
+        ("postgresql://app:hun@ter2/@db/x", "postgresql://…"),
+        ("postgresql://app:hun@ter2?@db/x", "postgresql://…"),
+        ("postgresql://app:hunter2@db:port/x", "postgresql://…"),
+        ("file:///var/mail", "file:///var/mail"),
+        ("file:", "file:"),
+    ],
+)
+def test_no_spelling_of_an_address_shows_a_password(address: str, shown_as: str) -> None:
+    assert hide_password(address) == shown_as
+
+
+@given(st.text(st.sampled_from("x@/:?#&=%[]+ "), min_size=1).map(lambda tail: f"Zqx{tail}Zqx"))
+def test_no_password_is_shown_or_repeated(password: str) -> None:
+    assert "Zqx" not in hide_password(f"smtp://app:{password}@mail.example")
+    try:
+        settings = load_settings({"RINGSTEAD_DATABASE_URL": f"postgresql://app:{password}@db/x"}, EMPTY)
+        said = str(list(shown(settings)))
+    except SettingsError as error:
+        said = str(error)
+    assert "Zqx" not in said
+
+
+@pytest.mark.parametrize(
+    "value", ["host=db password=hunter2", "app:hunter2@db", "postgresql://a:hun@ter2@db/x"]
+)
+def test_a_refused_address_is_not_repeated(value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"RINGSTEAD_DATABASE_URL": value, "RINGSTEAD_MAIL_URL": value}, EMPTY)
+    assert "ter2" not in str(caught.value)
 
 
 @given(
