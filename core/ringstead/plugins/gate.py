@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 import structlog
 from psycopg.pq import TransactionStatus
@@ -47,6 +48,14 @@ class CardResult:
     failure: str = ""
 
 
+class Asking(NamedTuple):
+    """Which hook or card (`what`) of which plugin is asked for whom."""
+
+    plugin: str
+    what: str
+    org_id: UUID | None
+
+
 class Gate:
     """Asks enabled plugins. One per process; every call names the context and the session it works for."""
 
@@ -64,28 +73,27 @@ class Gate:
             return answers
         with _statements_limited(session, STATEMENT_SECONDS):
             for owned in asked:
-                if not self.breaker.admits(owned.plugin, hook):
+                asking = Asking(owned.plugin, hook, _org_id(ctx))
+                if not self.breaker.admits(*asking):
                     continue
                 try:
                     call = partial(owned.item, ctx=ctx, session=session, **arguments)
-                    answers += self._ask_one(owned.plugin, hook, kind, session, call)
+                    answers += self._ask_one(asking, kind, session, call)
                 except (Exception, SystemExit) as error:
                     if is_portals(error):
                         raise
-                    self._failed(owned.plugin, hook, error)
+                    self._failed(asking, error)
         return answers
 
-    def _ask_one(
-        self, plugin: str, hook: str, kind: type, session: Session, call: Callable[[], Any]
-    ) -> list[Any]:
+    def _ask_one(self, asking: Asking, kind: type, session: Session, call: Callable[[], Any]) -> list[Any]:
         started = time.monotonic()
         with session.begin_nested():
             answer = call()
             session.flush()
             _refuse_hidden_failure(session)
         if not isinstance(answer, list) or not all(isinstance(item, kind) for item in answer):
-            raise TypeError(f"{hook} must return a list of {kind.__name__}")
-        self._timed(plugin, hook, time.monotonic() - started)
+            raise TypeError(f"{asking.what} must return a list of {kind.__name__}")
+        self._timed(asking, time.monotonic() - started)
         return answer
 
     def cards(
@@ -97,7 +105,8 @@ class Gate:
             for c in ctx.features.cards
             if ctx.can(c.item.permission) and (only is None or c.item.id in only)
         ]
-        asked = [c for c in wanted if self.breaker.admits(c.plugin, c.item.id)]
+        org_id = _org_id(ctx)
+        asked = [c for c in wanted if self.breaker.admits(c.plugin, c.item.id, org_id)]
         rows, faults = read_batch(ctx, session, asked)
         work = {
             c.item.id: partial(_markup, ctx, c, rows.get(c.item.id, ()), render)
@@ -105,31 +114,42 @@ class Gate:
             if c.item.id not in faults
         }
         answers = {**self._threads.render(work), **faults}
-        return [self._result(c, answers.get(c.item.id)) for c in wanted]
+        return [self._result(c, Asking(c.plugin, c.item.id, org_id), answers.get(c.item.id)) for c in wanted]
 
-    def _result(self, card: Owned[Card], answer: "str | BaseException | None") -> CardResult:
+    def _result(self, card: Owned[Card], asking: Asking, answer: "str | BaseException | None") -> CardResult:
         if answer is None:
-            why = self.breaker.why(card.plugin, card.item.id) or "failed"
+            why = self.breaker.why(*asking) or "failed"
             return CardResult(card.item, card.plugin, failure=why)
         if isinstance(answer, BaseException):
             if not isinstance(answer, Busy):
-                self._failed(card.plugin, card.item.id, answer)
+                self._failed(asking, answer)
             return CardResult(card.item, card.plugin, failure=said(answer))
-        self.breaker.succeeded(card.plugin, card.item.id)
+        self.breaker.succeeded(*asking)
         return CardResult(card.item, card.plugin, html=answer)
 
-    def _timed(self, plugin: str, what: str, seconds: float) -> None:
+    def _timed(self, asking: Asking, seconds: float) -> None:
         if seconds > SLOW_SECONDS:
-            self.breaker.failed(plugin, what, f"took {seconds:.1f} s")
-            log.warning("plugin.slow", plugin=plugin, what=what, seconds=round(seconds, 2))
+            self.breaker.failed(*asking, f"took {seconds:.1f} s")
+            log.warning("plugin.slow", plugin=asking.plugin, what=asking.what, seconds=round(seconds, 2))
         else:
-            self.breaker.succeeded(plugin, what)
+            self.breaker.succeeded(*asking)
 
-    def _failed(self, plugin: str, what: str, error: BaseException) -> None:
-        log.error("plugin.failed", plugin=plugin, what=what, why=said(error), exc_info=error)
-        self.breaker.failed(plugin, what, said(error))
+    def _failed(self, asking: Asking, error: BaseException) -> None:
+        log.error(
+            "plugin.failed",
+            plugin=asking.plugin,
+            what=asking.what,
+            org_id=str(asking.org_id or ""),
+            why=said(error),
+            exc_info=error,
+        )
+        self.breaker.failed(*asking, said(error))
         if self.strict:
             raise error
+
+
+def _org_id(ctx: TenantContext) -> UUID | None:
+    return None if ctx.organization is None else ctx.organization.id
 
 
 def _markup(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
@@ -118,13 +119,18 @@ def test_arguments_arrive(build: Callable[..., Gate], ask: Ask) -> None:
     assert ask(build(alpha={"search": search})) == ["box 5 True"]
 
 
+def said_of(gate: Gate) -> str:
+    """The breaker's last word on the search of `bad`."""
+    return str(gate.breaker._for_all["bad", "search"].last_error)
+
+
 @pytest.mark.parametrize(
     "answer", [None, "text", [1], (SearchHit(title="x", url="/"),), {"title": "x"}, [None]], ids=repr
 )
 def test_a_wrong_answer_costs_only_itself(build: Callable[..., Gate], ask: Ask, answer: Any) -> None:
     gate = build(bad={"search": lambda query: answer}, good={"search": lambda query: hits("found")})
     assert ask(gate) == ["found"]
-    assert "search must return a list of SearchHit" in gate.breaker.why("bad", "search")
+    assert "search must return a list of SearchHit" in said_of(gate)
 
 
 def divide(session: Any) -> list[SearchHit]:
@@ -185,7 +191,7 @@ def test_a_statement_that_takes_too_long_is_stopped(
 
     gate = build(bad={"search": search}, good={"search": lambda query: hits("found")})
     assert ask(gate) == ["found"]
-    assert gate.breaker.why("bad", "search") == "QueryCanceled"
+    assert said_of(gate) == "QueryCanceled"
 
 
 def test_the_limit_ends_with_the_asking(
@@ -210,26 +216,67 @@ def test_what_is_not_the_plugins_fault_is_not_contained(build: Callable[..., Gat
         ask(build(unlucky={"search": collision}))
 
 
+ONE, TWO, THREE, FOUR = (UUID(int=number) for number in range(4))
+
+
+def fail(breaker: Breaker, *orgs: UUID | None) -> None:
+    for org_id in orgs:
+        breaker.failed("bad", "search", org_id, "boom")
+
+
+def admitted(breaker: Breaker, *orgs: UUID) -> list[bool]:
+    return [breaker.admits("bad", "search", org_id) for org_id in orgs]
+
+
 def test_the_breaker_rests_a_plugin_and_then_tries_once() -> None:
     clock = Clock()
     breaker = Breaker(threshold=3, rest=30, clock=clock)
-    for _ in range(2):
-        breaker.failed("bad", "search", "boom")
-    assert breaker.admits("bad", "search")
-    breaker.failed("bad", "search", "boom")
-    assert not breaker.admits("bad", "search")
-    assert breaker.admits("bad", "other")
+    fail(breaker, ONE, ONE)
+    assert admitted(breaker, ONE) == [True]
+    fail(breaker, ONE)
+    assert admitted(breaker, ONE) == [False]
+    assert breaker.admits("bad", "other", ONE)
     clock.now += 31
-    assert breaker.admits("bad", "search")
-    assert not breaker.admits("bad", "search"), "only one try after a rest"
-    breaker.failed("bad", "search", "still")
+    assert admitted(breaker, ONE, ONE) == [True, False], "only one try after a rest"
+    fail(breaker, ONE)
     clock.now += 29
-    assert not breaker.admits("bad", "search")
+    assert admitted(breaker, ONE) == [False]
     clock.now += 2
-    assert breaker.admits("bad", "search")
-    breaker.succeeded("bad", "search")
-    assert breaker.admits("bad", "search")
-    assert breaker.why("bad", "search") == ""
+    assert admitted(breaker, ONE) == [True]
+    breaker.succeeded("bad", "search", ONE)
+    assert admitted(breaker, ONE, ONE) == [True, True]
+    assert breaker.why("bad", "search", ONE) == ""
+
+
+def test_one_organizations_faults_rest_nothing_for_another() -> None:
+    breaker = Breaker(threshold=3)
+    fail(breaker, *[ONE] * 20, *[None] * 20)
+    assert admitted(breaker, ONE, TWO) == [False, True]
+
+
+def test_what_fails_for_several_in_a_row_rests_for_all() -> None:
+    clock = Clock()
+    breaker = Breaker(threshold=3, rest=30, clock=clock)
+    fail(breaker, ONE, TWO)
+    breaker.succeeded("bad", "search", FOUR)
+    fail(breaker, ONE, TWO)
+    assert admitted(breaker, FOUR) == [True]
+    fail(breaker, THREE)
+    assert admitted(breaker, ONE, FOUR) == [False, False]
+    assert breaker.why("bad", "search", FOUR) == "boom"
+    clock.now += 31
+    assert admitted(breaker, FOUR, TWO) == [True, False], "one try for all"
+    breaker.succeeded("bad", "search", FOUR)
+    assert admitted(breaker, TWO, FOUR) == [True, True]
+
+
+def test_the_breaker_forgets_what_it_has_no_room_for() -> None:
+    breaker = Breaker(threshold=1, size=2)
+    breaker.succeeded("bad", "search", ONE)
+    for org_id in (ONE, TWO, THREE):
+        fail(breaker, org_id)
+        breaker.succeeded("bad", "search", FOUR)
+    assert admitted(breaker, THREE, TWO, ONE) == [False, False, True]
 
 
 def test_a_plugin_that_fails_again_and_again_is_not_called(build: Callable[..., Gate], ask: Ask) -> None:
@@ -243,6 +290,27 @@ def test_a_plugin_that_fails_again_and_again_is_not_called(build: Callable[..., 
     for _ in range(6):
         ask(gate)
     assert len(calls) == 3
+
+
+def test_bad_data_of_one_organization_costs_nobody_else_the_feature(
+    build: Callable[..., Gate], tenants: Tenants, database: Database, context: Callable[..., TenantContext]
+) -> None:
+    spoiled, sound = tenants.organization(), tenants.organization()
+
+    def search(ctx: TenantContext) -> list[SearchHit]:
+        return boom() if ctx.org_id == spoiled.org_id else hits("found")
+
+    def present(ctx: TenantContext, rows: Any) -> dict[str, Any]:
+        return boom() if ctx.org_id == spoiled.org_id else {}  # type: ignore[return-value]
+
+    gate = build(bad={"search": search, **card("bad", present=present)})
+    for organization in (*[spoiled] * 5, sound):
+        ctx = context(organization, gate.registry, ["bad"])
+        with database.run_as(organization.org_id) as session:
+            found = gate.ask("search", ctx, session, SearchHit, query="x", limit=1)
+            (result,) = gate.cards(ctx, session, render)
+    assert [hit.title for hit in found] == ["found"]
+    assert not result.failure
 
 
 def test_a_plugin_that_dawdles_rests_too(
