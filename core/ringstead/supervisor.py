@@ -118,10 +118,6 @@ class Supervisor:
                 signal.signal(number, handler)
         return self.exit_code
 
-    def is_stopping(self) -> bool:
-        """True once the end was asked for."""
-        return self._stopping.is_set()
-
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ringstead.api.contributions import Level, Setting
 from ringstead.db.session import TenantSession
 from ringstead.preferences.cascade import LEVELS, Preferences, UnknownSetting, problem_with
-from ringstead.tenancy.models import OrganizationSetting, PartnerSetting, SubscriberSetting
+from ringstead.tenancy.models import OrganizationSetting, SubscriberSetting
 
 
 class SettingRefused(ValueError):
@@ -54,17 +54,6 @@ def set_for_organization(
         {"org_id": session.org_id, "name": name},
         {"value": value, "locked": locked},
     )
-
-
-def set_for_partner(
-    session: TenantSession, declared: Mapping[str, Setting], name: str, value: Any, locked: bool = False
-) -> None:
-    """Store the partner's value; `locked` keeps organizations and subscribers from changing it."""
-    _check(declared, name, value, "partner")
-    if load(session, declared).resolve(name).locked_by == "platform":
-        raise SettingRefused(f"{name} is locked by the platform")
-    key = {"partner_id": session.scope.partner_id, "name": name}
-    _upsert(session, PartnerSetting, key, {"value": value, "locked": locked})
 
 
 def clear_for_subscriber(session: TenantSession, subscriber_id: UUID, name: str) -> None:

@@ -7,7 +7,7 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
 
-from ringstead.plugins.registry import CORE, Owned, Registry
+from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.context import TenantContext
 
 
@@ -53,8 +53,3 @@ def context_factory(plugin: str) -> Callable[[Request], TenantContext]:
         return context
 
     return make
-
-
-def owner_of(registry: Registry, route_name: str) -> Owned[Any] | None:
-    """Which plugin a route belongs to."""
-    return next((owned for owned in registry.routes() if owned.item.name == route_name), None)
