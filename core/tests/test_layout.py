@@ -14,9 +14,9 @@ import pytest
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.plugins.loader import load_module
+from ringstead.web.addresses import is_local
 from ringstead.web.assets import CORE_STATIC
 from ringstead.web.home import greeting
-from ringstead.web.search import is_local
 from ringstead.web.static_files import StaticFiles
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}

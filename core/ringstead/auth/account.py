@@ -14,13 +14,13 @@ from ringstead import audit
 from ringstead.api import TenantContext, translations
 from ringstead.auth import sessions
 from ringstead.auth.answers import busy, refused, too_many
-from ringstead.auth.forms import posted
 from ringstead.auth.guard import SignInGuard
 from ringstead.auth.jobs import tell_password_changed
 from ringstead.auth.membership import partner_session, places
 from ringstead.auth.passwords import Busy, Passwords, problem_with_password
 from ringstead.auth.paths import ACCOUNT, SIGN_IN
 from ringstead.auth.tokens import SESSION_COOKIE, drop_cookie, set_cookie
+from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.context import AccountInfo
 from ringstead.tenancy.models import Account
 
@@ -78,7 +78,7 @@ def _belongs_elsewhere(context: TenantContext, request: Request) -> bool:
 def change_password(context: TenantContext, request: Request) -> Any:
     """`POST /account/password` with `current`, `password` and `again`. Every other browser is signed out."""
     me = signed_in(context)
-    current, password, again = (posted(request, name) for name in ("current", "password", "again"))
+    current, password, again = (request.POST.get(name, "") for name in ("current", "password", "again"))
     errors = password_errors(password, again, me.email, me.name)
     if not current:
         errors["current"] = _("Enter the password that you have now.")
@@ -116,7 +116,7 @@ def _password_changed(request: Request, me: AccountInfo) -> Response:
 def end_session(context: TenantContext, request: Request) -> Response:
     """`POST /account/sessions/{id}/sign-out`: end one of one's own sessions."""
     me = signed_in(context)
-    session_id = _uuid(request.matchdict["id"])
+    session_id = id_of(request.matchdict["id"])
     if session_id == me.session_id:
         return _signed_out(request, sessions.end_one(request.db, me.id, session_id))
     if not sessions.end_one(request.db, me.id, session_id):
@@ -124,13 +124,6 @@ def end_session(context: TenantContext, request: Request) -> Response:
     audit.record(request, audit.SESSION_REVOKED, target=str(session_id))
     request.flash(_("That browser is signed out."))
     return HTTPSeeOther(ACCOUNT)
-
-
-def _uuid(written: str) -> UUID:
-    try:
-        return UUID(written)
-    except ValueError:
-        raise HTTPNotFound from None
 
 
 def sign_out_everywhere(context: TenantContext, request: Request) -> Response:

@@ -12,7 +12,7 @@ from ringstead.api import TenantContext, translations
 from ringstead.auth import sessions
 from ringstead.auth.account import password_errors
 from ringstead.auth.answers import busy, refused, too_many
-from ringstead.auth.forms import email_address, posted
+from ringstead.auth.forms import email_address
 from ringstead.auth.guard import SignInGuard, remember_device
 from ringstead.auth.jobs import ask_for_reset, tell_password_changed
 from ringstead.auth.membership import partner_session
@@ -37,7 +37,7 @@ def submit_forgot(_context: TenantContext, request: Request) -> dict[str, Any]:
     The same is done for every address: a job is queued, and only that job looks whether there is such an account. So
     neither the answer nor the time it takes tells.
     """
-    typed = posted(request, "email")
+    typed = request.POST.get("email", "")
     values: dict[str, Any] = {"errors": {}, "banner": None, "email": typed[:254], "sent": False}
     email = email_address(typed)
     if email is None:
@@ -61,7 +61,11 @@ def reset_page(_context: TenantContext, request: Request) -> dict[str, Any]:
 
 def submit_reset(_context: TenantContext, request: Request) -> Any:
     """`POST /reset/{token}` with `password` and `again`. Every browser of the account is signed out."""
-    token, password, again = request.matchdict["token"], posted(request, "password"), posted(request, "again")
+    token, password, again = (
+        request.matchdict["token"],
+        request.POST.get("password", ""),
+        request.POST.get("again", ""),
+    )
     with partner_session(request) as session:
         account = _owner(session, token)
         if account is None:

@@ -12,7 +12,7 @@ from ringstead import audit
 from ringstead.api import TenantContext, translations
 from ringstead.auth import sessions
 from ringstead.auth.answers import Banner, busy, refused, too_many
-from ringstead.auth.forms import email_address, posted, queried, safe_next
+from ringstead.auth.forms import email_address, safe_next
 from ringstead.auth.guard import SignInGuard, attempt_of, remember_device
 from ringstead.auth.membership import Place, find_account, partner_session, places
 from ringstead.auth.passwords import Busy, Passwords
@@ -20,6 +20,7 @@ from ringstead.auth.paths import SIGN_IN
 from ringstead.auth.policy import is_suspended
 from ringstead.auth.tokens import SESSION_COOKIE, drop_cookie, presented_token_hash, set_cookie
 from ringstead.db.session import TenantSession
+from ringstead.tenancy.addresses import queried
 from ringstead.tenancy.context import AccountInfo
 from ringstead.tenancy.models import Account
 
@@ -48,8 +49,8 @@ def submit_sign_in(context: TenantContext, request: Request) -> Any:
 
     Nothing in the answer, nor in the time it takes, says whether the address has an account.
     """
-    typed, password = posted(request, "email"), posted(request, "password")
-    values = _values(typed[:254], posted(request, "next"))
+    typed, password = request.POST.get("email", ""), request.POST.get("password", "")
+    values = _values(typed[:254], request.POST.get("next", ""))
     email = email_address(typed)
     if email is None:
         values["errors"]["email"] = _("Enter your e-mail address, such as name@example.com.")
@@ -164,7 +165,7 @@ def submit_choice(context: TenantContext, request: Request) -> Any:
     person = _chooser(context, request)
     if person is None:
         return HTTPSeeOther(SIGN_IN)
-    chosen, wanted = posted(request, "membership"), posted(request, "next")
+    chosen, wanted = request.POST.get("membership", ""), request.POST.get("next", "")
     with partner_session(request) as session:
         offered = places(session, person.id, request.site.org_id)
         place = next((p for p in offered if p.is_open and str(p.membership_id) == chosen), None)

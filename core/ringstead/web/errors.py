@@ -20,13 +20,13 @@ from pyramid.response import Response
 from ringstead.plugins.registry import Registry
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
+from ringstead.web.addresses import is_local
 from ringstead.web.formats import number_tag
 from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, choose_locale, messages, text_direction
 from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
 from ringstead.web.scope import Use, icon_maker
-from ringstead.web.search import is_local
 from ringstead.web.transactions import is_database_away
 
 _ = messages("ringstead")

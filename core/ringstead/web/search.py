@@ -1,6 +1,5 @@
 """The search box: entries of the navigation to jump to, then what the features find."""
 
-import re
 import unicodedata
 from typing import Any, Final
 
@@ -9,14 +8,13 @@ from pyramid.request import Request
 
 from ringstead.api.contributions import SearchHit
 from ringstead.tenancy.context import TenantContext
+from ringstead.web.addresses import is_local
 from ringstead.web.i18n import messages
 
 _ = messages("ringstead")
 MAX_LENGTH: Final = 100
 LIMIT: Final = 20
 JUMPS: Final = 5
-# Browsers drop tabs and line ends while reading an address, and take a backslash for a slash.
-_LOCAL: Final = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 
 
 def search(context: TenantContext, request: Request) -> dict[str, Any]:
@@ -45,11 +43,6 @@ def clean_query(text: str) -> str:
     if any(unicodedata.category(char) == "Cc" for char in query):
         raise HTTPBadRequest(_("The field “q” holds control characters. Type the words again."))
     return query
-
-
-def is_local(url: str) -> bool:
-    """Whether an address stays on this portal: a path, and not what a browser reads as `//host`."""
-    return _LOCAL.fullmatch(url) is not None
 
 
 def folded(text: str) -> str:

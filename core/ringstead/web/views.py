@@ -1,16 +1,15 @@
 """Small pages and choices of the frame: More, the theme, the language."""
 
 from typing import Any, Final
-from urllib.parse import quote
 
 from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.tenancy.context import TenantContext
+from ringstead.web.addresses import local
 from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, messages
 from ringstead.web.layout import THEME_COOKIE
-from ringstead.web.search import is_local
 
 _ = messages("ringstead")
 THEMES: Final = ("system", "light", "dark")
@@ -40,7 +39,7 @@ def choose_language(_context: TenantContext, request: Request) -> Response:
     locale = request.matchdict["locale"]
     if locale not in translations.languages:
         raise HTTPNotFound
-    response = HTTPSeeOther(_local(request.GET.get("next", "/")))
+    response = HTTPSeeOther(local(request.GET.get("next", "/")))
     _keep(request, response, LANGUAGE_COOKIE, locale)
     return response
 
@@ -50,12 +49,7 @@ def back_to(request: Request) -> str:
     referrer = request.referer or ""
     prefix = f"{request.host_url}/"
     path = referrer.removeprefix(request.host_url) if referrer.startswith(prefix) else "/"
-    return _local(path)
-
-
-def _local(url: str) -> str:
-    """The address as a header may hold it, if it stays on this host, else the landing page."""
-    return quote(url, safe="/?&=%#:;,+@!$'()*~[]-._") if is_local(url) else "/"
+    return local(path)
 
 
 def _keep(request: Request, response: Response, name: str, value: str) -> None:
