@@ -7,6 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringstead.auth.forms import email_address, safe_next
+from ringstead.tenancy import fields
+from ringstead.theming import Brand
+from ringstead.theming.brand import InvalidBrand
 
 HOSTILE = st.text(alphabet="/\\@:.?#%&;=ab\t\n\r \x00\x0b\u2028é%2F", max_size=30)
 
@@ -61,3 +64,32 @@ def test_an_address_is_compared_in_small_letters() -> None:
     assert email_address("  Juno@Bramble.Example ") == "juno@bramble.example"
     assert email_address("juno") is None
     assert email_address("juno@bramble\0.example") is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "o'brien@example.com",
+        "juno+calls@bramble.example",
+        "a.b-c_d@x-1.co.example",
+        f"{'x' * 64}@example.com",
+    ],
+)
+def test_an_address_that_people_have_is_taken_everywhere(address: str) -> None:
+    assert email_address(address) == fields.email(address) == address
+    assert Brand(name="B", mail_sender=f"B <{address}>", support_email=address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a..b@example.com", ".a@example.com", "a.@example.com", "a b@example.com", "a,b@example.com", "a@b@example.com",
+        "<a@example.com", '"a"@example.com', "a@example", "a@[10.0.0.1]", "a@example.com\n@b", "é@example.com",
+        f"{'x' * 65}@example.com", f"a@{'x.' * 130}com", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_could_not_be_written_to_is_refused_everywhere(address: str) -> None:
+    with pytest.raises(ValueError, match="use an e-mail address"):
+        fields.email(address)
+    with pytest.raises(InvalidBrand):
+        Brand(name="B", mail_sender=f"B <{address}>")

@@ -16,6 +16,7 @@ from typing import Any, Final
 import phonenumbers
 from markupsafe import Markup
 
+from ringstead.tenancy import fields
 from ringstead.theming.color import HEX, parse_hex
 from ringstead.theming.derive import THEMES, derive, weak_pairs
 from ringstead.theming.logo import Logo, LogoRefused, clean_svg, monogram, read_logo
@@ -26,7 +27,6 @@ FONTS: Final = {
     "system": "system-ui",
 }
 MAX_RADIUS: Final = 16
-_EMAIL: Final = re.compile(r"[^@\s<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\Z")
 _SENDER: Final = re.compile(r"(?:[^<>\"\\\x00-\x1f]{1,80} )?<(?P<address>[^<>]+)>\Z")
 _URL: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:/[!-~]*)?\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -194,7 +194,11 @@ def _check_phone(value: str) -> str | None:
 
 
 def _check_email(value: str) -> str | None:
-    return None if not value or _EMAIL.match(value) else "must be an e-mail address"
+    try:
+        fields.email(value or "nobody@example.com")
+    except ValueError:
+        return "must be an e-mail address"
+    return None
 
 
 def _check_sender(value: str) -> str | None:
