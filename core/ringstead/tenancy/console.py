@@ -14,6 +14,7 @@ from ringstead.api import NavItem, Permission, PluginInfo, Route, TenantContext,
 from ringstead.db.session import TenantSession
 from ringstead.plugins.enablement import set_features
 from ringstead.plugins.registry import CORE, Registry
+from ringstead.tenancy.addresses import id_of, queried
 from ringstead.tenancy.models import Organization, OrganizationFeature, PartnerFeature, Subscriber
 
 _ = translations("ringstead")
@@ -107,7 +108,7 @@ def navigation() -> list[NavItem]:
 
 def organizations(_context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /`: the partner's organizations by name. `q` searches names; `after` is the last id of the page before."""
-    query = _text(request, "q")[:SEARCH_MAX].strip()
+    query = queried(request, "q")[:SEARCH_MAX].strip()
     rows = list_organizations(request.db, query, _after(request))
     older = None
     if len(rows) > PAGE_SIZE:
@@ -145,7 +146,7 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
 
 def organization(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /organizations/{id}`: its features, and who switched what lately."""
-    found = _of_partner(request.db, _uuid(request.matchdict["id"]))
+    found = _of_partner(request.db, id_of(request.matchdict["id"]))
     with request.database.run_as(found.org_id) as session:
         features = list_features(session, request.plugins)
     entries = audit.organization_entries(request.db, found.org_id, (audit.FEATURE_ON, audit.FEATURE_OFF))
@@ -170,18 +171,25 @@ def list_features(session: TenantSession, registry: Registry) -> list[Feature]:
 
 def switch_feature(_context: TenantContext, request: Request) -> Response:
     """`POST /organizations/{id}/features` with `plugin` and `enabled` (on or off). Holds from the next request on."""
-    found = _of_partner(request.db, _uuid(request.matchdict["id"]))
-    plugin, enabled = _posted(request, "plugin"), _posted(request, "enabled")
+    found = _of_partner(request.db, id_of(request.matchdict["id"]))
+    plugin, enabled = request.POST.get("plugin", ""), request.POST.get("enabled", "")
     if enabled not in ("on", "off"):
-        raise HTTPBadRequest("The field “enabled” must be on or off.")
+        raise HTTPBadRequest(
+            _(
+                "The field “${field}” must be one of ${choices}.",
+                mapping={"field": "enabled", "choices": "on, off"},
+            )
+        )
     # In the organization's own session, which is another transaction than the request's: the feature, its audit entry
     # and the news to other processes are committed together or not at all.
     with request.database.run_as(found.org_id) as session:
         feature = next((f for f in list_features(session, request.plugins) if f.name == plugin), None)
         if feature is None:
-            raise HTTPBadRequest("The field “plugin” must be the name of a feature that this page lists.")
+            raise HTTPBadRequest(
+                _("There is no such feature. Open the page again and choose one that it lists.")
+            )
         if enabled == "on" and not feature.is_allowed:
-            raise HTTPBadRequest("This feature is not allowed for organizations of this partner.")
+            raise HTTPBadRequest(_("This feature is not allowed for organizations of this partner."))
         if feature.is_on != (enabled == "on"):
             set_features(session, [plugin], enabled == "on")
             action = audit.FEATURE_ON if enabled == "on" else audit.FEATURE_OFF
@@ -201,25 +209,5 @@ def _of_partner(session: TenantSession, org_id: UUID) -> Organization:
 
 
 def _after(request: Request) -> UUID | None:
-    written = _text(request, "after")
-    return _uuid(written) if written else None
-
-
-def _uuid(written: str) -> UUID:
-    try:
-        return UUID(written)
-    except ValueError:
-        raise HTTPNotFound from None
-
-
-def _text(request: Request, name: str) -> str:
-    try:
-        value: str = request.GET.get(name, "")
-    except UnicodeDecodeError:
-        raise HTTPBadRequest(f"The address’s “{name}” cannot be read as UTF-8.") from None
-    return value.replace("\0", "")
-
-
-def _posted(request: Request, name: str) -> str:
-    value = request.POST.get(name, "")
-    return value if isinstance(value, str) else ""
+    written = queried(request, "after")
+    return id_of(written) if written else None
