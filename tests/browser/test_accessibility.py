@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from support.calls import record_calls
+from support.people import belongs_to, reset_token
 
 from ringstead.api.testing import Tenants
 
@@ -71,4 +72,40 @@ def test_no_page_has_a_violation(
     for path in CONSOLE_PAGES:
         page.goto(live_server.url(staff, path, site="console"))
         found[f"console {path}"] = violations(page)
+    page.goto(live_server.url(staff, f"/organizations/{person.organization.org_id}", site="console"))
+    found["console organization"] = violations(page)
     assert {path: what for path, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(("phone", "dark"), LOOKS, ids=lambda value: str(value).lower())
+def test_no_form_has_a_violation_nor_its_errors(
+    phone: bool,
+    dark: bool,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    tenants: Tenants,
+    sign_in_cookie: Any,
+) -> None:
+    partner = tenants.partner("Harbour")
+    person = tenants.person(tenants.organization(partner), name="Juno Birdsong")
+    belongs_to(tenants, person, tenants.organization(partner, name="Larkspur"))
+    page = open_browser(phone=phone, dark=dark)
+    found: dict[str, list[str]] = {}
+    for path in ("/sign-in", "/forgot", f"/reset/{reset_token(tenants, person)}"):
+        page.goto(live_server.url(person, path))
+        found[path] = violations(page)
+        found[f"{path} with errors"] = sent_empty(page, "main form[method=post]")
+    sign_in_cookie(page, person)
+    page.goto(live_server.url(person, "/choose"))
+    found["/choose"] = violations(page)
+    page.goto(live_server.url(person, "/account"))
+    found["/account with errors"] = sent_empty(page, "form[action='/account/password']")
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def sent_empty(page: Page, form: str) -> list[str]:
+    """What axe says to the page that comes back when a form was sent with nothing in it."""
+    with page.expect_navigation():
+        page.locator(form).first.evaluate("form => form.submit()")
+    page.locator("[aria-invalid=true]").first.wait_for()
+    return violations(page)

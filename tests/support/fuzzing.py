@@ -3,22 +3,17 @@
 import json
 import random
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from bs4 import BeautifulSoup
 from pyramid.request import Request
-from sqlalchemy import select
 
 from ringstead.api.testing import Person, Tenants
-from ringstead.auth.models import PasswordReset
-from ringstead.auth.tokens import hash_token
 from ringstead.db.base import new_id
-from ringstead.tenancy.models import WebSession
+from support.people import session_of
 
 FORM = "application/x-www-form-urlencoded"
 NASTY = [
@@ -123,23 +118,6 @@ class Actor:
 def page_of(answer: Any) -> BeautifulSoup:
     """The parsed page."""
     return BeautifulSoup(answer.text, "html.parser")
-
-
-def session_of(tenants: Tenants, person: Person, token: str) -> WebSession:
-    """The row of a session."""
-    with tenants.database.in_partner(person.partner.id) as session:
-        found = select(WebSession).where(WebSession.token_hash == hash_token(token))
-        return session.scalars(found).one()
-
-
-def reset_token(tenants: Tenants, person: Person) -> str:
-    """The token of a link that sets a person's password."""
-    token = secrets.token_urlsafe(32)
-    until = datetime.now(UTC) + timedelta(hours=1)
-    with tenants.database.in_partner(person.partner.id) as session:
-        row = PasswordReset(account_id=person.account.id, token_hash=hash_token(token), expires_at=until)
-        session.add(row)
-    return token
 
 
 @dataclass
