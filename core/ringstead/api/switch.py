@@ -8,7 +8,7 @@ from uuid import UUID
 from pyramid.request import Request
 
 from ringstead.db.engine import Database
-from ringstead.switch.bodies import BodyRefused, read_records
+from ringstead.switch.bodies import BodyRefused, read_body, read_records
 from ringstead.switch.nodes import SwitchNode
 from ringstead.tenancy.hosts import HostDirectory, normal_host
 from ringstead.web.problems import problem
@@ -19,6 +19,7 @@ __all__ = [
     "SwitchNode",
     "organization_of_domain",
     "problem",
+    "read_body",
     "read_records",
 ]
 

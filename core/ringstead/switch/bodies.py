@@ -71,6 +71,15 @@ def _content_type(request: Request) -> str:
     return kind.strip()
 
 
+def read_body(request: Request) -> bytes:
+    """The whole body of a request, unfolded, whatever its type. Raises `BodyRefused` as `read_records`."""
+    encoding = (request.headers.get("Content-Encoding") or "").strip().lower()
+    try:
+        return read_document(request.body_file, encoding, request.deployment.max_body_bytes)
+    except OSError as error:
+        raise BodyRefused(400, "the body ends early; send it again") from error
+
+
 def read_lines(
     stream: IO[bytes], encoding: str, limit: int, longest: int = _LONGEST_LINE
 ) -> Iterator[tuple[int, bytes]]:

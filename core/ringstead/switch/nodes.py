@@ -1,7 +1,9 @@
 """Switch nodes: who may speak on `/switch/v1`, and for which partners."""
 
+import binascii
 import hashlib
 import secrets
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -96,14 +98,25 @@ _AUTHENTICATE = text("""
 
 
 def authenticate(engine: Engine, authorization: str | None) -> SwitchNode | None:
-    """The node of an `Authorization: Bearer KEY` header (RFC 6750, section 2.1), or None."""
+    """The node of an `Authorization: Bearer KEY` header (RFC 6750, section 2.1), or None.
+
+    `Basic` (RFC 7617) with the key as password will do: FreeSWITCH knows no other way. Its user name is not looked at.
+    """
     scheme, _, key = (authorization or "").partition(" ")
-    key = key.strip()
-    if scheme.lower() != "bearer" or not key or len(key) > 512:
+    key = key.strip() if scheme.lower() != "basic" else _password(key.strip())
+    if scheme.lower() not in ("bearer", "basic") or not key or len(key) > 512:
         return None
     with engine.begin() as connection:
         row = connection.execute(_AUTHENTICATE, {"key_hash": _hash(key)}).one_or_none()
     return None if row is None else SwitchNode(row.id, row.name, row.partner_id)
+
+
+def _password(credentials: str) -> str:
+    """The password of Basic credentials; "" when they are none."""
+    try:
+        return b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _hash(key: str) -> bytes:
