@@ -28,10 +28,11 @@ _PARTITIONED = (Leg.__tablename__, Conversation.__tablename__, PersonQuarter.__t
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a request's records."""
+    """What became of a request's records; those that are `ignored` say nothing worth keeping."""
 
     accepted: int = 0
     duplicates: int = 0
+    ignored: int = 0
     rejected: list[Rejection] = field(default_factory=list)
 
 

@@ -17,7 +17,12 @@ from ringstead.api import (
 from ringstead.api.models import TenantSession
 from ringstead_calllogs import __version__, call_views, cards, report_views, views
 from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ, REPORT
-from ringstead_calllogs.switch import receive_cdr
+from ringstead_calllogs.switch import (
+    receive_asterisk_cdr,
+    receive_asterisk_cel,
+    receive_cdr,
+    receive_freeswitch,
+)
 
 _ = translations("ringstead_calllogs")
 
@@ -158,7 +163,12 @@ def declare_cards() -> list[Card]:
 
 @hookimpl
 def declare_switch_messages() -> list[SwitchMessage]:
-    return [SwitchMessage(path="cdr", handle=receive_cdr)]
+    return [
+        SwitchMessage(path="cdr", handle=receive_cdr),
+        SwitchMessage(path="cdr/freeswitch", handle=receive_freeswitch),
+        SwitchMessage(path="cdr/asterisk", handle=receive_asterisk_cdr),
+        SwitchMessage(path="cel/asterisk", handle=receive_asterisk_cel),
+    ]
 
 
 @hookimpl

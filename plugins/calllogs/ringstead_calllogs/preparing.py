@@ -10,23 +10,26 @@ from ringstead.api.models import TenantSession, new_id
 from ringstead.api.preferences import load_preferences
 from ringstead_calllogs.joining import LegRow
 from ringstead_calllogs.numbers import bare_number, stored_number
-from ringstead_calllogs.records import MENDS, PARTIES, Party, Record, Rejection, utc
+from ringstead_calllogs.records import MENDS, PARTIES, Guess, Party, Record, Rejection, utc
 
 _LONGEST_EXTENSION: Final = 32
 End = tuple[UUID | None, str | None, str | None]
 NOBODY: Final[End] = (None, None, None)
+Terms = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record and the line that it came on."""
+    """A record and the line that it came on. `terms` are the fields' names and mends where a switch has its own."""
 
     line: int
     record: Record
+    terms: Terms | None = None
 
     def refused(self, field: str, what: str) -> Rejection:
         """Why the row is not taken."""
-        return Rejection(self.line, self.record.id, field, what, MENDS[field])
+        name, mend = (self.terms or {}).get(field, (field, MENDS[field]))
+        return Rejection(self.line, self.record.id, name, what, mend)
 
 
 def prepare(
@@ -92,14 +95,16 @@ class People:
     def _end(self, party: Party) -> End | None:
         """Whose end it is, the number as it is stored, and the name: as sent, else that of who has the number."""
         owner = self._owner(party)
-        if owner is None and (party.subscriber or party.extension) is not None:
+        named = party.subscriber or party.extension
+        if owner is None and named is not None and not isinstance(party, Guess):
             return None
-        number = stored_number(party.number, self.region, self.by_extension)
-        named = owner or self.by_extension.get(number or "") or self.by_number.get(number or "")
+        told = party.number if party.number or owner else party.extension
+        number = stored_number(told, self.region, self.by_extension)
+        known = owner or self.by_extension.get(number or "") or self.by_number.get(number or "")
         return (
             owner.id if owner else None,
             number or (owner.extension if owner else None),
-            (party.name or "").strip() or (named.name if named else None),
+            (party.name or "").strip() or (known.name if known else None),
         )
 
     def _owner(self, party: Party) -> SubscriberInfo | None:

@@ -46,6 +46,10 @@ class Party(Struct, frozen=True, forbid_unknown_fields=True):
     extension: Extension | None = None
 
 
+class Guess(Party, frozen=True):
+    """An end as a switch tells it that does not know our subscribers: an extension that nobody has is a number."""
+
+
 class Record(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"caller": "from", "called": "to"}
 ):
@@ -149,20 +153,33 @@ def read_record(line: int, data: bytes, now: datetime) -> Record:
     try:
         record = _decode(data)
     except msgspec.ValidationError as error:
-        raise Rejected(_explained(line, data, str(error))) from error
+        raise Rejected(_explained(line, _id_of(data), str(error))) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Rejected(
             Rejection(line, None, "", f"This is not JSON: {_short(str(error))}.", _JSON_MEND)
         ) from error
     # JSON escapes control characters, all but DEL: most lines show at a glance that they hold none.
-    wrong = _wrong(record, now, check_text=b"\\" in data or b"\x7f" in data)
+    return _checked(line, record, now, check_text=b"\\" in data or b"\x7f" in data)
+
+
+def check_record(line: int, record: Record, now: datetime) -> Record:
+    """A record that was made of another switch's, if it keeps the rules of ours. Raises `Rejected`."""
+    try:
+        msgspec.convert(msgspec.to_builtins(record), Record)
+    except msgspec.ValidationError as error:
+        raise Rejected(_explained(line, _shown_id(record.id), str(error))) from error
+    return _checked(line, record, now, check_text=True)
+
+
+def _checked(line: int, record: Record, now: datetime, check_text: bool) -> Record:
+    wrong = _wrong(record, now, check_text)
     if wrong is not None:
         field, what = wrong
         raise Rejected(Rejection(line, _shown_id(record.id), field, what, MENDS[field]))
     return record
 
 
-def _explained(line: int, data: bytes, message: str) -> Rejection:
+def _explained(line: int, shown_id: str | None, message: str) -> Rejection:
     place = _PLACE.fullmatch(message)
     what, path = (place["what"], _ENTRY.sub("", place["path"] or "")) if place else (message, "")
     named = _FIELD.search(what)
@@ -170,9 +187,9 @@ def _explained(line: int, data: bytes, message: str) -> Rejection:
         path = f"{path}.{named['name']}" if path else named["name"]
         if named[1] == "unknown":
             mend = "Leave the field out, or check how it is spelled."
-            return Rejection(line, _id_of(data), _short(path), "There is no such field.", mend)
-        return Rejection(line, _id_of(data), path, "The field is missing.", MENDS.get(path, _JSON_MEND))
-    return Rejection(line, _id_of(data), path, f"{_short(what)}.", MENDS.get(path, _JSON_MEND))
+            return Rejection(line, shown_id, _short(path), "There is no such field.", mend)
+        return Rejection(line, shown_id, path, "The field is missing.", MENDS.get(path, _JSON_MEND))
+    return Rejection(line, shown_id, path, f"{_short(what)}.", MENDS.get(path, _JSON_MEND))
 
 
 def _id_of(data: bytes) -> str | None:
