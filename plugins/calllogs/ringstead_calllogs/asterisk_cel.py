@@ -67,6 +67,7 @@ _STATUS: Final[dict[str, Disposition]] = {
     "CONGESTION": "failed",
 }
 _MOST_MERGES: Final = 8
+_TEXTS: Final = ("cid_num", "cid_name", "accountcode", "exten", "appname", "appdata")
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class _Event:
     line: int
     kind: str
     at: datetime
-    fields: Fields
+    texts: dict[str, str]
     extra: dict[str, Any]
     channel: str
     uniqueid: str
@@ -120,8 +121,10 @@ class _Call:
 def read_events(
     lines: Iterable[tuple[int, bytes]], node: str, domain: str, is_utc: bool, now: datetime
 ) -> Iterator[Row | Rejection | None]:
-    """The legs of the events, what is wrong with some, and None for a leg that has not ended. `node` begins the ids of legs; `domain` is of calls without
-    an accountcode."""
+    """The legs of the events, what is wrong with some, and None for a leg that has not ended.
+
+    `node` begins the ids of legs; `domain` is of calls without an accountcode.
+    """
     events: list[_Event] = []
     for line, data in lines:
         try:
@@ -146,7 +149,7 @@ def _event(line: int, data: bytes, is_utc: bool) -> _Event:
         line,
         needed["eventtype"].upper(),
         at,
-        fields,
+        {name: fields.text(name) for name in _TEXTS},
         _extra(fields),
         needed["channame"],
         needed["uniqueid"],
@@ -235,12 +238,12 @@ class _Legs:
                 event.line, event.channel, event.uniqueid, event.linkedid, endpoint(event.channel)
             )
             self._channels[event.uniqueid] = channel
-        text = event.fields.text
-        channel.number = channel.number or text("cid_num")
-        channel.caller_name = channel.caller_name or text("cid_name")
-        channel.account = channel.account or text("accountcode")
+        texts = event.texts
+        channel.number = channel.number or texts["cid_num"]
+        channel.caller_name = channel.caller_name or texts["cid_name"]
+        channel.account = channel.account or texts["accountcode"]
         if event.kind == "CHAN_START":
-            channel.started_at, channel.exten = event.at, text("exten")
+            channel.started_at, channel.exten = event.at, texts["exten"]
         elif event.kind == "ANSWER":
             channel.answered_at = channel.answered_at or event.at
         elif event.kind in ("HANGUP", "CHAN_END"):
@@ -248,8 +251,8 @@ class _Legs:
             self._hang_up(channel, event)
         elif event.kind == "BLINDTRANSFER":
             self._handed_on.append((event.at, str(event.extra.get("transferee_channel_uniqueid", ""))))
-        elif event.kind == "APP_START" and leaves_message(text("appname")):
-            channel.box = mailbox(text("appdata"))
+        elif event.kind == "APP_START" and leaves_message(texts["appname"]):
+            channel.box = mailbox(texts["appdata"])
 
     @staticmethod
     def _hang_up(channel: _Channel, event: _Event) -> None:

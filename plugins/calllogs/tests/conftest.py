@@ -29,11 +29,11 @@ class Switch:
     app: webtest.TestApp
     key: str
 
-    def send(self, body: bytes, content_type: str, **headers: str) -> Any:
-        """Any body."""
+    def send(self, body: bytes, content_type: str, path: str = "cdr", **headers: str) -> Any:
+        """Any body, for any message."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **named}
-        return self.app.post("/switch/v1/cdr", body, headers=named, status="*")
+        return self.app.post(f"/switch/v1/{path}", body, headers=named, status="*")
 
     def post(self, *records: Any) -> Any:
         """Records as JSON lines; bytes go as they are."""
