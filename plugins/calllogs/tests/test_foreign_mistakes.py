@@ -172,7 +172,8 @@ def test_whatever_events_say(events: list[Any], switch: Any, person: Person) -> 
 
 PLACES: Final = [
     "channel_data", "channel_data.direction", "variables", "variables.uuid", "variables.call_uuid",
-    "variables.direction", "variables.start_uepoch", "variables.answer_uepoch", "variables.end_uepoch", "variables.hangup_cause",
+    "variables.direction", "variables.start_uepoch", "variables.answer_uepoch", "variables.end_uepoch",
+    "variables.hangup_cause",
     "variables.hangup_cause_q850", "variables.signal_bond", "variables.dialed_user", "variables.last_app",
     "variables.last_arg", "variables.domain_name", "variables.call_direction", "variables.channel_name", "app_log",
     "app_log.applications", "callflow", "callflow.0", "callflow.0.times", "callflow.0.caller_profile",
