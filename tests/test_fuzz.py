@@ -231,7 +231,8 @@ def test_no_malformed_message_of_a_switch_ends_in_a_server_error(wsgi: Any, tena
             headers["Content-Type"] = chance.choice(fuzzing.CONTENT_TYPES)
         if chance.often(0.8):
             headers["Authorization"] = f"Bearer {key}"
-        path = "/switch/v1/cdr" if chance.often(0.8) else f"/switch/v1/{quote(chance.nasty(), safe='')}"
+        known = chance.choice(("cdr", "cdr/freeswitch", "cdr/asterisk", "cel/asterisk"))
+        path = f"/switch/v1/{known if chance.often(0.8) else quote(chance.nasty(), safe='')}"
         body = chance.choice(switch_bodies(chance, person))
         answer = fuzzing.ask(wsgi, "POST", path, headers, body, chance.address())
         statuses[answer.status_int] += 1

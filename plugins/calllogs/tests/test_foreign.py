@@ -78,7 +78,7 @@ FREESWITCH: dict[str, dict[str, tuple[Any, ...]]] = {
         "215": ("received", "answered", WREN, 8, 60),
         "216": ("received", "answered_elsewhere", WREN, 8, 0),
     },
-    "voicemail": {"214": ("missed", "voicemail", WREN, 41, 0)},
+    "voicemail": {"214": ("missed", "voicemail", WREN, 22, 0)},
     "blind": {
         "214": ("received", "answered", WREN, 5, 24),
         "215": ("received", "answered", WREN, 5, 30),
@@ -179,7 +179,7 @@ ASTERISK: dict[str, dict[str, tuple[Any, ...]]] = {
         "215": ("received", "answered", WREN, 1, 3),
         "216": ("received", "answered_elsewhere", WREN, 1, 0),
     },
-    "cdr-voicemail": {"214": ("missed", "voicemail", WREN, 13, 0)},
+    "cdr-voicemail": {"214": ("missed", "voicemail", WREN, 8, 0)},
     "cdr-blind": {"214": ("received", "answered", WREN, 1, 2), "215": ("received", "answered", WREN, 0, 3)},
     "cdr-attended": {
         "214": ("received", "answered", WREN, 1, 6),
@@ -200,7 +200,7 @@ ASTERISK: dict[str, dict[str, tuple[Any, ...]]] = {
         "215": ("received", "answered", WREN, 1, 3),
         "216": ("received", "answered_elsewhere", WREN, 1, 0),
     },
-    "cel-voicemail": {"214": ("missed", "voicemail", WREN, 13, 0)},
+    "cel-voicemail": {"214": ("missed", "voicemail", WREN, 8, 0)},
     "cel-blind": {"214": ("received", "answered", WREN, 1, 2), "215": ("received", "answered", WREN, 1, 1)},
     "cel-attended": {
         "214": ("received", "answered", WREN, 1, 10),
