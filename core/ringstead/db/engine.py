@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from ringstead.db.patience import watch
 from ringstead.db.session import OrganizationSession, RequestSession, Scope, TenantSession
 
 
@@ -32,7 +33,7 @@ class Database:
     @cached_property
     def app_engine(self) -> Engine:
         """The engine of the role `ringstead_app`, which obeys row-level security."""
-        return create_engine(
+        engine = create_engine(
             self.urls.app,
             pool_size=self._pool_size,
             max_overflow=self._pool_size,
@@ -42,6 +43,8 @@ class Database:
             # Lists read a JSON value with each row; this reads them several times quicker than `json`.
             json_deserializer=msgspec.json.decode,
         )
+        watch(engine)
+        return engine
 
     @cached_property
     def operator_engine(self) -> Engine:
