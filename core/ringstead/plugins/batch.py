@@ -26,10 +26,11 @@ from ringstead.tenancy.context import TenantContext
 Rows = Sequence[Mapping[str, Any]]
 # A card that asks for more is a page.
 MAX_ROWS = 50
-# How long the batch may take; then, when it failed, one query alone, and all of those together.
-BATCH_SECONDS = 2.0
-ALONE_SECONDS = 0.5
-HUNT_SECONDS = 2.0
+# How long the batch may take; then, when it failed, one query alone, and all of those together. Batch and hunt together
+# leave some of the page's two seconds for rendering.
+BATCH_SECONDS = 1.0
+ALONE_SECONDS = 0.3
+HUNT_SECONDS = 0.7
 
 
 def read_batch(

@@ -46,8 +46,11 @@ class CardThreads:
                 self._pool.shutdown(wait=False)
                 self._pool, self._lost = self._new_pool(), 0
 
-    def render(self, work: Mapping[str, Callable[[], str]]) -> dict[str, str | BaseException]:
-        """Markup by card id, or the exception that there is instead."""
+    def render(
+        self, work: Mapping[str, Callable[[], str]], seconds: float | None = None
+    ) -> dict[str, str | BaseException]:
+        """Markup by card id, or the exception that there is instead. `seconds`: what is left of the page's time."""
+        seconds = self.seconds if seconds is None else min(seconds, self.seconds)
         answers: dict[str, str | BaseException] = {}
         futures: dict[str, Future[str]] = {}
         for card_id, task in work.items():
@@ -55,16 +58,18 @@ class CardThreads:
                 answers[card_id] = TooSlow("an earlier call has not ended yet")
             else:
                 futures[card_id] = self._submit(task)
-        wait(futures.values(), timeout=self.seconds)
+        wait(futures.values(), timeout=seconds)
         for card_id, future in futures.items():
-            answers[card_id] = self._answer(card_id, future)
+            answers[card_id] = self._answer(card_id, future, seconds)
         return answers
 
-    def _answer(self, card_id: str, future: "Future[str]") -> str | BaseException:
+    def _answer(self, card_id: str, future: "Future[str]", seconds: float) -> str | BaseException:
         if future.cancel():
             return Busy("the portal has no time for this card at the moment")
         if not future.done():
             self._lose(card_id, future)
+            if seconds * 2 < self.seconds:
+                return Busy("slower cards had used up the page's time")
             return TooSlow(f"took longer than {self.seconds:g} seconds")
         return future.exception() or future.result()
 

@@ -25,7 +25,10 @@ from ringstead.plugins.faults import is_portals, said
 from ringstead.plugins.registry import Owned, Registry
 from ringstead.tenancy.context import TenantContext
 
+# How long the landing page waits for its cards: for their data and for rendering them, together.
 CARD_SECONDS = 2.0
+# What rendering gets when the data took nearly all of it.
+LEAST_SECONDS = 0.2
 SLOW_SECONDS = 1.0
 # How long one statement of a plugin that is asked something may take.
 STATEMENT_SECONDS = 2.0
@@ -107,13 +110,15 @@ class Gate:
         ]
         org_id = _org_id(ctx)
         asked = [c for c in wanted if self.breaker.admits(c.plugin, c.item.id, org_id)]
+        deadline = time.monotonic() + CARD_SECONDS
         rows, faults = read_batch(ctx, session, asked)
         work = {
             c.item.id: partial(_markup, ctx, c, rows.get(c.item.id, ()), render)
             for c in asked
             if c.item.id not in faults
         }
-        answers = {**self._threads.render(work), **faults}
+        left = max(LEAST_SECONDS, deadline - time.monotonic())
+        answers = {**self._threads.render(work, left), **faults}
         return [self._result(c, Asking(c.plugin, c.item.id, org_id), answers.get(c.item.id)) for c in wanted]
 
     def _result(self, card: Owned[Card], asking: Asking, answer: "str | BaseException | None") -> CardResult:
