@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,23 +40,45 @@ def demo() -> None:
     # Imported here: it brings the whole web application along.
     from ringstead.demo.manifest import read_manifest
 
-    settings = load_settings(log_level="warning") if _log_level_is_default() else load_settings()
+    quiet: dict[str, Any] = {"log_level": "warning"} if _log_level_is_default() else {}
+    settings = load_settings(list_demo_sites=True, **quiet)
     configure_logging(settings.log_level, settings.log_format)
-    check_port(settings.host, settings.port)
-    # From the second start on there is little to set up, and web and jobs start meanwhile. The first time they wait:
-    # Ctrl-C is heard at once only before they run.
-    is_first = read_manifest(settings.var_dir) is None
-    _say("Starting the database ...")
-    code = supervise(
-        settings,
-        ["serve", "worker"],
-        "owner",
-        "operator",
-        prepare=lambda urls: _prepare(settings, urls, is_first),
-        when_started=lambda urls: _announce_when_up(settings, urls, is_first),
-    )
+    with _only_one(settings):
+        check_port(settings.host, settings.port)
+        # From the second start on there is little to set up, and web and jobs start meanwhile. The first time they
+        # wait: Ctrl-C is heard at once only before they run.
+        is_first = read_manifest(settings.var_dir) is None
+        _say("Starting the database ...")
+        code = supervise(
+            settings,
+            ["serve", "worker"],
+            "owner",
+            "operator",
+            prepare=lambda urls: _prepare(settings, urls, is_first),
+            when_started=lambda urls: _announce_when_up(settings, urls, is_first),
+        )
     _say("Stopped.")
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """Hold var/demo.lock: a second demo in the same folder would change the first one's addresses under it."""
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.var_dir / "demo.lock").open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise click.ClickException(
+                f"A demo runs already on port {lock.read().strip() or 'unknown'}, with its data in {settings.var_dir}. "
+                "Mend: use that one, or stop it with Ctrl-C; or give this one a folder of its own, "
+                f"RINGSTEAD_VAR_DIR=var2 make run PORT={settings.port}."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(settings.port))
+        lock.flush()
+        yield
 
 
 def show_sign_ins(file: Path) -> None:
@@ -63,23 +88,25 @@ def show_sign_ins(file: Path) -> None:
     from rich.table import Table
 
     told = json.loads(file.read_text(encoding="utf-8"))
+    names = {(o["partner"], o["slug"]): o["name"] for o in told.get("organizations", [])}
     # Without a terminal (a log, a pipe) nothing needs to fit a screen.
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
     for addresses, is_staff in ((told["portals"], False), (told["consoles"], True)):
         for partner, address in sorted(addresses.items()):
             table = Table("Who", title=address, title_justify="left", box=SIMPLE, pad_edge=False)
-            table.add_column("E-mail", no_wrap=True)
+            table.add_column("Email", no_wrap=True)
             table.add_column("Password", no_wrap=True)
             for account in _one_of_each(told["accounts"]):
                 if account["partner"] == partner and account["role"].startswith("partner_") == is_staff:
-                    table.add_row(_who(account), account["login"], account["password"])
+                    table.add_row(_who(account, names), account["login"], account["password"])
             console.print(table)
     console.print(f"All {len(told['accounts'])} sign-ins and the switch's key are in {file}.", soft_wrap=True)
 
 
-def _who(account: dict[str, Any]) -> str:
+def _who(account: dict[str, Any], names: dict[tuple[str, str], str]) -> str:
     role = _ROLE_NAMES.get(account["role"], account["role"])
-    return f"{role}, {account['organization']}" if account["organization"] else role
+    slug = account["organization"]
+    return f"{role}, {names.get((account['partner'], slug), slug)}" if slug else role
 
 
 def _one_of_each(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
