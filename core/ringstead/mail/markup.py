@@ -183,7 +183,9 @@ class _Text(HTMLParser):
         elif tag in _BLOCKS:
             self._blocks.append("")
         elif tag == "a":
-            if self._label.strip() not in (self._link, self._link.partition(":")[2]):
+            # A number reads as one, and needs no address behind it.
+            is_told = self._label.strip() in (self._link, self._link.partition(":")[2])
+            if not is_told and not self._link.startswith("tel:"):
                 self._blocks[-1] += f"{_BEFORE_LINK}{self._link}{_AFTER_LINK}"
             self._link = ""
 
