@@ -17,7 +17,7 @@ from ringstead.auth.answers import busy, refused, too_many
 from ringstead.auth.guard import SignInGuard
 from ringstead.auth.jobs import tell_password_changed
 from ringstead.auth.membership import partner_session, places
-from ringstead.auth.passwords import Busy, Passwords, problem_with_password
+from ringstead.auth.passwords import Busy, Passwords, normal, problem_with_password
 from ringstead.auth.paths import ACCOUNT, SIGN_IN
 from ringstead.auth.tokens import SESSION_COOKIE, drop_cookie, set_cookie
 from ringstead.tenancy.addresses import id_of
@@ -81,7 +81,9 @@ def change_password(context: TenantContext, request: Request) -> Any:
     current, password, again = (request.POST.get(name, "") for name in ("current", "password", "again"))
     errors = password_errors(password, again, me.email, me.name)
     if not current:
-        errors["current"] = _("Enter the password that you have now.")
+        errors["current"] = _("Enter your current password.")
+    elif not errors and normal(current) == normal(password):
+        errors["password"] = _("This is your current password. Choose another one.")
     if errors:
         return refused(request, {**_page(context, request), "errors": errors})
     guard: SignInGuard = request.registry["ringstead.sign_in_guard"]
@@ -92,7 +94,7 @@ def change_password(context: TenantContext, request: Request) -> Any:
     account = request.db.get_one(Account, (context.partner.id, me.id))
     try:
         if not passwords.verify(account.password_hash, current):
-            wrong = {"current": _("That is not the password that you have now.")}
+            wrong = {"current": _("That is not your current password.")}
             return refused(request, {**_page(context, request), "errors": wrong})
         account.password_hash = passwords.hash(password)
     except Busy:

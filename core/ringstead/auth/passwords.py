@@ -97,7 +97,7 @@ def problem_with_password(password: str, *names: str) -> TranslationString | Non
     if len(set(folded)) < 4 or folded in _commonest():
         return _("That password is among the first that anybody would guess. Choose another one.")
     if any(_too_like(folded, normal(name).casefold()) for name in names):
-        return _("Do not use your name or e-mail address as your password.")
+        return _("Do not use your name or email address as your password.")
     return None
 
 
@@ -107,9 +107,12 @@ def normal(password: str) -> str:
 
 
 def _too_like(password: str, name: str) -> bool:
-    """Whether the password is a name, the part before the @, or either with a few characters around it."""
-    candidates = {name, name.partition("@")[0], name.replace(" ", "")} - {""}
-    return any(c in password and len(password) - len(c) < 4 for c in candidates)
+    """Whether the password is a name, parts of an address, or either with a few characters around it or between."""
+    local, _at, domain = name.partition("@")
+    host = domain.partition(".")[0]
+    candidates = {name, local, host, local + host, host + local, name.replace(" ", "")} - {""}
+    letters = "".join(char for char in password if char.isalnum())
+    return any(c in text and len(text) - len(c) < 4 for c in candidates for text in (password, letters))
 
 
 def _bytes(password: str) -> bytes:
