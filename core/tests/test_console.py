@@ -79,7 +79,7 @@ def test_a_feature_is_on_from_the_next_request(
     subscriber.get("/", status=200)
     switch(client, org)
     assert is_on(database, org)
-    assert "Turned a feature on" in client.get(f"/organizations/{org.org_id}").text
+    assert "Calls turned on" in client.get(f"/organizations/{org.org_id}").text
     switch(client, org, enabled="off")
     assert not is_on(database, org)
     with database.in_partner(org.partner_id) as session:

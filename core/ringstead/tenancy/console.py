@@ -8,6 +8,7 @@ from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import func, select, tuple_
+from translationstring import TranslationString
 
 from ringstead import audit
 from ringstead.api import NavItem, Permission, PluginInfo, Route, TenantContext, translations
@@ -15,7 +16,13 @@ from ringstead.db.session import TenantSession
 from ringstead.plugins.enablement import set_features
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.addresses import id_of, queried
-from ringstead.tenancy.models import Organization, OrganizationFeature, PartnerFeature, Subscriber
+from ringstead.tenancy.models import (
+    AuditEntry,
+    Organization,
+    OrganizationFeature,
+    PartnerFeature,
+    Subscriber,
+)
 
 _ = translations("ringstead")
 
@@ -77,6 +84,13 @@ def routes() -> list[Route]:
             view=organization,
             permission=READ.name,
             renderer="core/console_organization.pt",
+            site="console",
+        ),
+        Route(
+            name="core.console.switch_page",
+            pattern="/organizations/{id}/features",
+            view=to_organization,
+            permission=READ.name,
             site="console",
         ),
         Route(
@@ -149,16 +163,28 @@ def organization(context: TenantContext, request: Request) -> dict[str, Any]:
     found = _of_partner(request.db, id_of(request.matchdict["id"]))
     with request.database.run_as(found.org_id) as session:
         features = list_features(session, request.plugins)
+        people = session.scalar(select(func.count()).select_from(Subscriber)) or 0
     entries = audit.organization_entries(request.db, found.org_id, (audit.FEATURE_ON, audit.FEATURE_OFF))
     titles = {name: request.plugins.info(name).title for name in request.plugins.active}
     return {
         "organization": found,
         "features": features,
-        "entries": [
-            (audit.title_of(entry), titles.get(entry.target, entry.target), entry) for entry in entries
-        ],
+        "entries": [(_change(entry, titles.get(entry.target, entry.target)), entry) for entry in entries],
+        "people": people,
         "may_switch": context.can(SWITCH.name),
     }
+
+
+def to_organization(_context: TenantContext, request: Request) -> Response:
+    """`GET /organizations/{id}/features`, which only takes forms: whoever reloads it goes on to the page."""
+    return HTTPSeeOther(request.route_path("core.console.organization", id=_uuid(request.matchdict["id"])))
+
+
+def _change(entry: AuditEntry, feature: str) -> TranslationString:
+    """What was done to a feature, in words."""
+    is_on = entry.action == audit.FEATURE_ON
+    words = _("${feature} turned on") if is_on else _("${feature} turned off")
+    return words % {"feature": feature}
 
 
 def list_features(session: TenantSession, registry: Registry) -> list[Feature]:
