@@ -4,7 +4,7 @@ from pyramid.request import Request
 
 from ringstead.api.contributions import CallAction, CallInfo
 from ringstead.tenancy.context import TenantContext
-from ringstead.web.search import is_local
+from ringstead.web.addresses import is_local
 
 
 def actions_for_call(context: TenantContext, request: Request, call: CallInfo) -> list[CallAction]:

@@ -17,6 +17,7 @@ from pyramid.interfaces import IRoutesMapper
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.auth.policy import is_suspended
 from ringstead.plugins.registry import Registry
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
@@ -26,8 +27,8 @@ from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, choose_locale, mes
 from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
-from ringstead.web.scope import Use, icon_maker
-from ringstead.web.transactions import is_database_away
+from ringstead.web.scope import Use, icon_maker, page_scope
+from ringstead.web.transactions import is_database_away, needs_transaction
 
 _ = messages("ringstead")
 log = structlog.get_logger(__name__)
@@ -90,6 +91,13 @@ WORDS: Final = {
 }
 
 
+GONE_PART: Final = Words(
+    _("This part is not there any more"),
+    _("The feature may have been turned off meanwhile, or what it showed is gone."),
+)
+NO_SITE: Final = b"There is no site at this address. Check the address that your provider gave you.\n"
+
+
 class PlainPage:
     """The frame of a page that stands by itself: brand where the host has one, no navigation, no database."""
 
@@ -125,11 +133,18 @@ def wants_problem(request: Request) -> bool:
     """Whether the answer should be a problem document: for the switch, for health checks, for programs."""
     # Not `path_info`, which raises for the very addresses that are no UTF-8.
     path: str = request.environ.get("PATH_INFO", "")
-    if getattr(request, "site_kind", "unknown") == "platform" or path.startswith("/switch/"):
+    if path.startswith("/switch/"):
+        return True
+    if getattr(request, "site_kind", "unknown") == "platform" and not names_html(request):
         return True
     offers = ["text/html", "application/problem+json", "application/json"]
     best = request.accept.acceptable_offers(offers) if request.headers.get("Accept") else []
     return bool(best) and best[0][0] != "text/html"
+
+
+def names_html(request: Request) -> bool:
+    """Whether the sender asks for HTML by name, as browsers do and programs do not."""
+    return "text/html" in request.headers.get("Accept", "")
 
 
 def render_plain(request: Request, name: str, values: dict[str, Any]) -> str:
@@ -142,6 +157,7 @@ def render_plain(request: Request, name: str, values: dict[str, Any]) -> str:
     scope = {
         "icon": icon_maker(static("core/icons.svg")),
         "num": number_tag,
+        "parts": use("core/parts.pt").macros,
         "partner": partner,
         "plain": plain,
         "plain_shell": use("core/plain.pt"),
@@ -155,8 +171,12 @@ def render_plain(request: Request, name: str, values: dict[str, Any]) -> str:
 def error_response(request: Request, status: int, detail: str = "", reference: str = "") -> Response:
     """The answer for `status`: page, part of a page (htmx) or problem document."""
     words = WORDS.get(status) or WORDS[400 if status < 500 else 500]
+    if status == 404 and getattr(request, "site", None) is None:
+        words = WORDS[421]
     if wants_problem(request):
         return _problem(request, status, words, detail, reference)
+    if request.headers.get("HX-Request") == "true":
+        return _page(status, _part(request, status, words, detail))
     values = {
         "title": words.title,
         "text": words.text,
@@ -165,11 +185,41 @@ def error_response(request: Request, status: int, detail: str = "", reference: s
         "action_url": _same_page(request) if status == 503 and request.method == "GET" else words.action_url,
         "reference": reference,
     }
-    part = request.headers.get("HX-Request") == "true"
-    body = render_plain(request, "core/error_part.pt" if part else "core/error.pt", values)
-    response = Response(status=status, content_type="text/html", charset="utf-8", text=body)
+    if status < 500 and _is_inside(request):
+        templates = request.registry["ringstead.templates"]
+        return _page(status, templates.render("core/error_framed.pt", page_scope(request), values))
+    return _page(status, render_plain(request, "core/error.pt", values))
+
+
+def _is_inside(request: Request) -> bool:
+    """Whether the request is known to come from somebody who may use the navigation."""
+    context = known_tenant(request)
+    return context is not None and context.account is not None and not is_suspended(request)
+
+
+def _page(status: int, body: str) -> Response:
+    response = Response(status=status, content_type="text/html", charset="utf-8", text=str(body))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _part(request: Request, status: int, words: Words, detail: str) -> str:
+    """What goes where the answer to htmx would have gone: reading may be tried again, anything else starts anew."""
+    is_gone = status == 404
+    values = {
+        "title": GONE_PART.title if is_gone else words.title,
+        "text": GONE_PART.text if is_gone else words.text,
+        "detail": detail,
+        "again_url": _same_page(request) if request.method == "GET" and not is_gone else None,
+        "page_url": _page_around(request),
+    }
+    return render_plain(request, "core/error_part.pt", values).strip()
+
+
+def _page_around(request: Request) -> str:
+    """The page that htmx says it works for, if it is one of this host."""
+    address = request.headers.get("HX-Current-URL", "").removeprefix(request.host_url)
+    return address if is_local(address) else START_URL
 
 
 def _same_page(request: Request) -> str:
@@ -228,12 +278,24 @@ def forbidden(error: HTTPException, request: Request) -> Response:
 
 def not_found(error: HTTPException, request: Request) -> Response:
     """Nothing at this address, or nothing for this method (then 405 says which ones there are)."""
+    _know_reader(request)
     allowed = allowed_methods(request)
     if allowed:
         response = error_response(request, 405)
         response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
     return error_response(request, 404)
+
+
+def _know_reader(request: Request) -> None:
+    """Find out who asks, so that somebody who is signed in keeps the navigation around the page."""
+    if getattr(request, "site", None) is None or not needs_transaction(request) or wants_problem(request):
+        return
+    try:
+        request.tenant  # noqa: B018  # it stays with the request
+    except Exception as error:
+        if not is_database_away(error):
+            raise
 
 
 def allowed_methods(request: Request) -> set[str]:
@@ -252,12 +314,19 @@ def allowed_methods(request: Request) -> set[str]:
 
 def undecodable(_error: Exception, request: Request) -> Response:
     """An address or a form whose bytes are no text."""
-    return error_response(request, 400, _("The address or a field holds bytes that are not UTF-8 text."))
+    return error_response(request, 400, _("Some characters in the address or in a field arrived damaged."))
 
 
 def too_large(error: BodyTooLarge, request: Request) -> Response:
     """A body over the limit."""
     return error_response(request, 413, _("A request may have ${n} bytes.", n=error.limit))
+
+
+def misdirected(request: Request) -> Response:
+    """RFC 9110, section 15.5.20: this server does not answer for that host. In words for browsers."""
+    if names_html(request):
+        return error_response(request, 421)
+    return Response(status=421, content_type="text/plain", charset="utf-8", body=NO_SITE)
 
 
 def away(request: Request) -> Response:
@@ -286,6 +355,7 @@ def unexpected(error: Exception, request: Request) -> Response:
 def includeme(config: Configurator) -> None:
     """Answer for everything that is raised."""
     config.registry["ringstead.away"] = away
+    config.registry["ringstead.misdirected"] = misdirected
     config.add_request_method(plain_locale, "plain_locale", reify=True)
     config.add_exception_view(http_error, context=HTTPException)
     config.add_exception_view(undecodable, context=UnicodeDecodeError)
