@@ -31,7 +31,16 @@ TWEENS = (
     "pyramid.tweens.excview_tween_factory",
     "ringstead.web.limits.form_tween_factory",
 )
-ROOMS = ("web.request", "web.i18n", "web.renderer", "web.assets", "web.errors", "auth", "switch")
+ROOMS = (
+    "web.request",
+    "web.i18n",
+    "web.renderer",
+    "web.assets",
+    "web.errors",
+    "web.platform",
+    "auth",
+    "switch",
+)
 GONE = Response(status=400, content_type="text/plain", charset="utf-8", body=b"The body ended too early.\n")
 
 

@@ -125,6 +125,10 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(
         32 * 1024 * 1024, ge=1024, description="Largest request body accepted, in bytes; more answers 413."
     )
+    list_demo_sites: bool = Field(
+        False,
+        description="The platform hosts' start page lists the sites of var/demo.json. `ringstead demo` turns it on.",
+    )
     disabled_plugins: Words = Field((), description="Installed plugins that are not loaded.")
     plugin_strict: bool = Field(
         False, description="A plugin's failure stops the request instead of costing its own part. For tests."

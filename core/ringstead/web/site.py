@@ -36,18 +36,8 @@ def site_tween_factory(handler: Handler, registry: PyramidRegistry) -> Handler:
             return handler(request) if is_static else registry["ringstead.away"](request)
         if site is None or site.kind == "sip":
             request.site, request.site_kind = None, "unknown"
-            return misdirected()
+            return registry["ringstead.misdirected"](request)
         request.site, request.site_kind = site, site.kind
         return handler(request)
 
     return tween
-
-
-def misdirected() -> Response:
-    """RFC 9110, section 15.5.20: this server does not answer for that host."""
-    return Response(
-        status=421,
-        content_type="text/plain",
-        charset="utf-8",
-        body=b"There is no site at this address. Check the address that your provider gave you.\n",
-    )
