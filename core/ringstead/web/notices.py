@@ -23,11 +23,20 @@ MAX_LENGTH: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """How to take back what was done: a form of this site, posted to the path `action` with these fields."""
+
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A sentence for the reader. `ok` and `info` float as a toast, `warn` and `danger` stand in the page."""
 
     text: str
     kind: Kind = "ok"
+    undo: Undo | None = None
 
     @property
     def is_toast(self) -> bool:
@@ -35,14 +44,14 @@ class Notice:
         return self.kind in ("ok", "info")
 
 
-def flash(request: Request, text: Any, kind: Kind = "ok") -> None:
+def flash(request: Request, text: Any, kind: Kind = "ok", undo: Undo | None = None) -> None:
     """Show `text` (a message) on the next page this browser gets.
 
     It is translated now, in the reader's language.
     """
     locale = request.tenant.locale
     translated = request.registry["ringstead.translations"].translate(text, target_language=locale)
-    _pending(request).append(Notice(str(translated)[:MAX_LENGTH], kind))
+    _pending(request).append(Notice(str(translated)[:MAX_LENGTH], kind, undo))
 
 
 def take_notices(request: Request) -> list[Notice]:
@@ -69,7 +78,7 @@ def _leave(request: Request, response: Response) -> None:
     shown = request.environ.get("ringstead.notices_shown", False)
     if pending:
         waiting = [] if shown else _read(request)
-        stored = [(notice.kind, notice.text) for notice in (*waiting, *pending)[-MOST:]]
+        stored = [_stored(notice) for notice in (*waiting, *pending)[-MOST:]]
         set_cookie(
             request, response, COOKIE, timed_serializer(request, "notice").dumps(stored), max_age=LIFE_SECONDS
         )
@@ -85,7 +94,17 @@ def _read(request: Request) -> list[Notice]:
         stored = timed_serializer(request, "notice").loads(value, max_age=LIFE_SECONDS)
     except BadData:
         return []
-    return [Notice(str(text), kind) for kind, text in stored if kind in KINDS]
+    return [Notice(str(text), kind, _undo(undo)) for kind, text, *undo in stored if kind in KINDS]
+
+
+def _stored(notice: Notice) -> tuple[Any, ...]:
+    """A notice as the cookie holds it; most have nothing to undo."""
+    undo = (notice.undo.action, notice.undo.fields) if notice.undo else ()
+    return (notice.kind, notice.text, *undo)
+
+
+def _undo(stored: list[Any]) -> Undo | None:
+    return Undo(stored[0], tuple((name, value) for name, value in stored[1])) if stored else None
 
 
 def includeme(config: Configurator) -> None:

@@ -59,10 +59,22 @@ function startClock(box) {
 
 // A notice that came with the page is put in again, because screen readers announce only what changes.
 function adoptNotices() {
-  findAll('.toasts [data-notice]').forEach((notice) => {
-    const text = notice.textContent.trim();
+  findAll('[data-notice]').forEach((notice) => {
+    const undo = find('form', notice);
+    if (undo) find('button', undo).className = 'act';
+    const text = find('.grow', notice).textContent.trim();
     notice.remove();
-    setTimeout(() => toast(text), 120);
+    setTimeout(() => toast(text, { undo }), 120);
+  });
+  findAll('.page.notices:empty').forEach((place) => place.remove());
+}
+
+// The same for what a page says of itself without showing it: its live region is filled anew.
+function announceAgain() {
+  findAll('[data-announce]').forEach((region) => {
+    const text = region.textContent;
+    region.textContent = '';
+    setTimeout(() => { region.textContent = text; }, 120);
   });
 }
 
@@ -225,5 +237,6 @@ if (letters) {
 }
 start(document);
 adoptNotices();
+announceAgain();
 const moved = new URLSearchParams(location.search).get('moved');
 if (moved) document.getElementById(`grip-${moved}`)?.focus();
