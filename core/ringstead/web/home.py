@@ -1,7 +1,7 @@
 """The landing page: a greeting and the cards of all features, in the order that the reader likes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -16,13 +16,18 @@ from ringstead.preferences.store import SettingRefused, clear_for_subscriber, se
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.formats import Formats, format_day
 from ringstead.web.i18n import messages
+from ringstead.web.notices import Undo
 from ringstead.web.scope import card_renderer
 
 _ = messages("ringstead")
 ORDER: Final = "core.card_order"
 HIDDEN: Final = "core.hidden_cards"
 RESTING: Final = "core.resting_cards"
-AREAS: Final = (("top", _("Top")), ("main", _("Middle")), ("side", _("Side")))
+AREAS: Final = (
+    ("top", _("At the top"), ""),
+    ("main", _("Main column"), ""),
+    ("side", _("Side column"), _("On a phone, these come last.")),
+)
 ACTIONS: Final = ("up", "down", "hide", "show", "rest", "reset")
 
 
@@ -55,6 +60,7 @@ class ArrangeRow:
     first: bool
     last: bool
     hidden: bool
+    only_today: bool
 
     @property
     def element(self) -> str:
@@ -68,6 +74,7 @@ class ArrangeArea:
 
     id: str
     title: str
+    hint: str
     cards: tuple[ArrangeRow, ...]
 
 
@@ -119,7 +126,7 @@ def home(context: TenantContext, request: Request) -> dict[str, Any]:
             context, request.db, card_renderer(request), frozenset(owned.item.id for owned in shown)
         )
     }
-    areas: dict[str, list[CardView]] = {name: [] for name, _title in AREAS}
+    areas: dict[str, list[CardView]] = {name: [] for name, _title, _hint in AREAS}
     for owned in shown:
         result = results.get(owned.item.id)
         if result is not None:
@@ -151,19 +158,37 @@ def _view(request: Request, result: CardResult) -> CardView:
     )
 
 
-def arrange(context: TenantContext, _request: Request) -> dict[str, Any]:
-    """`GET /home/arrange`."""
-    hidden = frozenset(map(str, context.preferences[HIDDEN]))
+def arrange(context: TenantContext, request: Request) -> dict[str, Any]:
+    """`GET /home/arrange`. `moved`, the element id of a card just moved, has its new place announced."""
+    always = frozenset(map(str, context.preferences[HIDDEN]))
+    hidden = hidden_cards(context, _today(context))
     allowed = allowed_cards(context)
     areas = [
-        ArrangeArea(name, title, _rows([o.item for o in allowed if o.item.area == name], hidden))
-        for name, title in AREAS
+        ArrangeArea(
+            name, title, hint, _rows([o.item for o in allowed if o.item.area == name], hidden, always)
+        )
+        for name, title, hint in AREAS
     ]
-    changed = bool(context.preferences[ORDER] or hidden)
-    return {"areas": areas, "changed": changed}
+    areas = [area for area in areas if area.cards]
+    if len(areas) == 1:
+        areas = [replace(areas[0], title=_("Your cards"), hint="")]
+    return {
+        "areas": areas,
+        "changed": bool(context.preferences[ORDER] or hidden),
+        "moved": _new_place(areas, request.GET.get("moved", "")),
+    }
 
 
-def _rows(cards: Sequence[Card], hidden: frozenset[str]) -> tuple[ArrangeRow, ...]:
+def _new_place(areas: Iterable[ArrangeArea], moved: str) -> Any:
+    """Where a card went, in words; empty when none did."""
+    for area in areas:
+        for row in area.cards:
+            if row.element == moved:
+                return _("Moved to position ${place} of ${all}", place=row.position, all=len(area.cards))
+    return ""
+
+
+def _rows(cards: Sequence[Card], hidden: frozenset[str], always: frozenset[str]) -> tuple[ArrangeRow, ...]:
     return tuple(
         ArrangeRow(
             id=card.id,
@@ -172,6 +197,7 @@ def _rows(cards: Sequence[Card], hidden: frozenset[str]) -> tuple[ArrangeRow, ..
             first=index == 0,
             last=index == len(cards) - 1,
             hidden=card.id in hidden,
+            only_today=card.id in hidden - always,
         )
         for index, card in enumerate(cards)
     )
@@ -213,20 +239,33 @@ def _apply(
         set_for_subscriber(request.db, declared, context.subscriber_id, name, list(value))
 
     declared: Mapping[str, Any] = request.declared_settings
+    today = _today(context)
     hidden = [str(entry) for entry in context.preferences[HIDDEN] if entry != card.id]
+    resting = [str(entry) for entry in context.preferences[RESTING] if str(entry).endswith(f"@{today}")]
     if action in ("up", "down"):
         store(ORDER, moved_order(allowed, card, -1 if action == "up" else 1))
     elif action == "hide":
         store(HIDDEN, [*hidden, card.id])
-        request.flash(_("${card} is hidden", card=card.title))
+        request.flash(_("${card} is hidden", card=card.title), undo=_show_again(request, card))
     elif action == "show":
         store(HIDDEN, hidden)
+        if resting:
+            store(RESTING, [entry for entry in resting if entry.rpartition("@")[0] != card.id])
         request.flash(_("${card} is back on your home page", card=card.title))
     else:
-        today = Formats(context.locale, context.time_zone, lambda text: text).today().isoformat()
-        resting = {str(entry) for entry in context.preferences[RESTING] if str(entry).endswith(f"@{today}")}
-        store(RESTING, sorted(resting | {f"{card.id}@{today}"}))
-        request.flash(_("${card} is hidden until tomorrow", card=card.title))
+        store(RESTING, sorted({*resting, f"{card.id}@{today}"}))
+        request.flash(_("${card} is hidden until tomorrow", card=card.title), undo=_show_again(request, card))
+
+
+def _show_again(request: Request, card: Card) -> Undo:
+    """Takes a hiding back, and stays on the page that it was done on."""
+    back = (("back", "/"),) if request.POST.get("back") == "/" else ()
+    return Undo(request.route_path("core.arrange_change"), (("card", card.id), ("do", "show"), *back))
+
+
+def _today(context: TenantContext) -> str:
+    """The reader's date."""
+    return Formats(context.locale, context.time_zone, lambda text: text).today().isoformat()
 
 
 def moved_order(allowed: Sequence[Owned[Card]], card: Card, step: int) -> list[str]:
