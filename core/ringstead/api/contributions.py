@@ -168,7 +168,7 @@ class SwitchMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """One answer to the search box. `url` is an address of this portal."""
+    """One answer to the search box. `url` is an address of this portal, or `tel:` and a number."""
 
     title: str
     url: str

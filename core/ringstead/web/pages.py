@@ -2,16 +2,23 @@
 
 from typing import Final
 
-from ringstead.api.contributions import PUBLIC, SIGNED_IN, NavItem, Route, SearchHit, Site
+from sqlalchemy import func, or_, select
+
+from ringstead.api.contributions import PUBLIC, SIGNED_IN, NavItem, Permission, Route, SearchHit, Site
+from ringstead.db.session import TenantSession
 from ringstead.tenancy.context import TenantContext
+from ringstead.tenancy.models import Subscriber
 from ringstead.web import home, search, views
 from ringstead.web.i18n import messages
 
 _ = messages("ringstead")
+# Fewer digits are part of nearly every number.
+NUMBER_DIGITS: Final = 4
 
-# Pages of the core that have no entry in the navigation, and the English words people type for them.
-UNLISTED: Final = (
-    ("/home/arrange", _("Arrange your home page"), "layout-grid", ("arrange", "cards", "home", "order")),
+COLLEAGUES: Final = Permission(
+    name="core:colleague:read",
+    title=_("Find colleagues by name, extension or number"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
 )
 
 
@@ -66,6 +73,24 @@ def _on_both_sites() -> list[Route]:
                 methods=("POST",),
                 site=site,
             ),
+            *(
+                Route(
+                    name=f"core.{name}_page{suffix}",
+                    pattern=f"/{name}",
+                    view=views.leads_to("/more"),
+                    permission=PUBLIC,
+                    site=site,
+                )
+                for name in ("theme", "language")
+            ),
+            Route(
+                name=f"core.prefer_language{suffix}",
+                pattern="/language",
+                view=views.prefer_language,
+                permission=SIGNED_IN,
+                methods=("POST",),
+                site=site,
+            ),
             Route(
                 name=f"core.language{suffix}",
                 pattern="/language/{locale}",
@@ -92,11 +117,34 @@ def navigation() -> list[NavItem]:
     ]
 
 
-def search_hits(_ctx: TenantContext, query: str, limit: int) -> list[SearchHit]:
-    """Pages of the core that the navigation does not list."""
-    wanted = search.folded(query)
+def permissions() -> list[Permission]:
+    """The rights that the search asks for."""
+    return [COLLEAGUES]
+
+
+def search_hits(ctx: TenantContext, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
+    """Colleagues, by a part of the name, the start of the extension or a part of the number. A hit calls them."""
+    if not ctx.can(COLLEAGUES.name):
+        return []
+    matches = [
+        func.lower(Subscriber.name).contains(query.lower(), autoescape=True),
+        Subscriber.extension.startswith(query, autoescape=True),
+    ]
+    digits = "".join(char for char in query if char.isdigit())
+    if len(digits) >= NUMBER_DIGITS and not any(char.isalpha() for char in query):
+        matches.append(Subscriber.number.contains(digits, autoescape=True))
+    found = session.scalars(
+        select(Subscriber)
+        .where(or_(*matches), Subscriber.status == "active", Subscriber.id != ctx.subscriber_id)
+        .order_by(Subscriber.name, Subscriber.id)
+        .limit(limit)
+    )
     return [
-        SearchHit(title=title, url=url, detail=_("Go to page"), icon=icon)
-        for url, title, icon, words in UNLISTED
-        if any(word.startswith(wanted) for word in words)
-    ][:limit]
+        SearchHit(
+            title=person.name,
+            url=f"tel:{person.extension}",
+            detail=_("Call ext. ${extension}", extension=person.extension),
+            icon="phone",
+        )
+        for person in found
+    ]

@@ -42,7 +42,7 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [*auth.permissions(), *console.permissions()]
+    return [*pages.permissions(), *auth.permissions(), *console.permissions()]
 
 
 @hookimpl
@@ -91,4 +91,4 @@ def declare_jobs() -> list[JobSpec]:
 
 @hookimpl
 def search(ctx: Context, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
-    return pages.search_hits(ctx, query, limit)
+    return pages.search_hits(ctx, session, query, limit)

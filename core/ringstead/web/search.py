@@ -1,5 +1,6 @@
 """The search box: entries of the navigation to jump to, then what the features find."""
 
+import re
 import unicodedata
 from typing import Any, Final
 
@@ -15,6 +16,17 @@ _ = messages("ringstead")
 MAX_LENGTH: Final = 100
 LIMIT: Final = 20
 JUMPS: Final = 5
+# Pages that the navigation does not list.
+UNLISTED: Final = (
+    ("/home/arrange", _("Arrange your home page"), "layout-grid", _("cards order hide move")),
+    ("/more", _("Appearance and language"), "palette", _("theme dark light colors settings")),
+)
+# What people type for an entry of the navigation whose title has another word. One message is a list of words.
+SYNONYMS: Final = {
+    "core.account": _("account password security browsers devices sessions activity"),
+    "core.home": _("start overview dashboard"),
+}
+_NUMBER: Final = re.compile(r"tel:\+?[0-9*#]{1,32}")
 
 
 def search(context: TenantContext, request: Request) -> dict[str, Any]:
@@ -25,7 +37,7 @@ def search(context: TenantContext, request: Request) -> dict[str, Any]:
         hits = jumps(request, query)
         found = request.gate.ask("search", context, request.db, SearchHit, query=query, limit=LIMIT)
         known = {hit.url for hit in hits}
-        hits += [hit for hit in found if is_local(hit.url) and hit.url not in known]
+        hits += [hit for hit in found if leads_somewhere(hit.url) and hit.url not in known]
     return {"hits": hits[:LIMIT], "query": query}
 
 
@@ -45,6 +57,11 @@ def clean_query(text: str) -> str:
     return query
 
 
+def leads_somewhere(url: str) -> bool:
+    """Whether a hit's address is one of this portal or calls a number."""
+    return is_local(url) or _NUMBER.fullmatch(url) is not None
+
+
 def folded(text: str) -> str:
     """Text for comparing: without case and accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -52,17 +69,20 @@ def folded(text: str) -> str:
 
 
 def jumps(request: Request, query: str) -> list[SearchHit]:
-    """Entries of the reader's navigation whose title has a word starting with the query."""
-    layout = request.layout
+    """Pages whose title, or what people call them, has a word starting with the query, in the reader's language."""
+    locale = request.layout.locale
     translate = request.registry["ringstead.translations"].translate
-    wanted = folded(query)
+    links = [link for group in request.layout.navigation.groups for link in group.links]
+    pages = [
+        *((link.url, link.title, link.icon, SYNONYMS.get(link.id, "")) for link in links),
+        *UNLISTED,
+    ]
+    wanted = f" {folded(query)}"
     hits = []
-    for group in layout.navigation.groups:
-        for link in group.links:
-            title = str(translate(link.title, target_language=layout.locale))
-            words = folded(title)
-            if words.startswith(wanted) or f" {wanted}" in words:
-                hits.append(SearchHit(title=title, url=link.url, detail=str(_go(request)), icon=link.icon))
+    for url, title, icon, synonyms in pages:
+        shown, more = (str(translate(text, target_language=locale)) for text in (title, synonyms))
+        if wanted in f" {folded(shown)} {folded(more)}":
+            hits.append(SearchHit(title=shown, url=url, detail=str(_go(request)), icon=icon))
     return hits[:JUMPS]
 
 
