@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import sys
 import textwrap
 import tomllib
@@ -372,15 +373,36 @@ def test_nonsense_arrangement_is_refused(values: dict[str, str], client: Client)
     assert cards(client) == ["First", "Second", "Third", "Broken"]
 
 
+def test_hiding_for_today_can_be_taken_back(client: Client) -> None:
+    done = client.post_form("/home/arrange", {"do": "rest", "card": "sample.broken", "back": "/"})
+    cookie = done.headers["Set-Cookie"].partition(";")[0]
+    signed_in = client.extra_environ["HTTP_COOKIE"]
+    client.extra_environ["HTTP_COOKIE"] += f"; {cookie}"
+    [undo] = client.get("/").html.select("main [data-notice] form")
+    client.extra_environ["HTTP_COOKIE"] = signed_in
+    page = client.get("/home/arrange").html
+    assert "Hidden until tomorrow" in page.text
+    assert page.select_one("button[value=reset]")
+    fields = {field["name"]: field["value"] for field in undo.select("input")}
+    assert client.post_form(undo["action"], fields).location == f"http://{client.host}/"
+    assert cards(client) == ["First", "Second", "Third", "Broken"]
+
+
+def test_moving_a_card_is_announced(client: Client) -> None:
+    moved = client.post_form("/home/arrange", {"do": "down", "card": "sample.first"})
+    assert moved.follow().html.select_one("[data-announce]").text == "Moved to position 2 of 2"
+    client.post_form("/home/arrange", {"do": "reset"})
+
+
 def test_notice_shows_once(client: Client) -> None:
     done = client.post_form("/home/arrange", {"do": "hide", "card": "sample.third"})
     cookie = done.headers["Set-Cookie"].partition(";")[0]
     client.extra_environ["HTTP_COOKIE"] += f"; {cookie}"
     shown = client.get("/home/arrange")
-    assert [notice.text for notice in shown.html.select(".toasts [data-notice]")] == ["Third is hidden"]
+    assert [notice.text for notice in shown.html.select("main [data-notice] .grow")] == ["Third is hidden"]
     assert "note=;" in shown.headers["Set-Cookie"]
     client.extra_environ["HTTP_COOKIE"] += "x"
-    assert client.get("/home/arrange").html.select(".toasts [data-notice]") == []
+    assert client.get("/home/arrange").html.select("[data-notice]") == []
 
 
 def test_a_notice_shows_on_the_host_that_it_is_of(tenants: Tenants, visitor: Callable[..., Client]) -> None:
@@ -412,6 +434,37 @@ def test_nonsense_search_is_refused(query: str, client: Client) -> None:
     client.get(f"/search?q={query}", headers=HTML, status=400)
 
 
+def test_search_finds_colleagues_of_the_organization_only(
+    client: Client, juno: Person, tenants: Tenants
+) -> None:
+    assert juno.organization is not None
+    tenants.subscriber(juno.organization, "Fern Castellan", "201", number="+12125550123")
+    tenants.subscriber(tenants.organization(), "Fern Stranger", "202")
+    for query in ("castel", "201", "(212) 555-0123"):
+        hit = client.get("/search", {"q": query}).html.select_one(".result")
+        assert (hit["href"], hit.select_one(".t1").text) == ("tel:201", "Fern Castellan"), query
+    assert "Stranger" not in client.get("/search?q=Fern").text
+    assert "Fern" not in client.get("/search?q=%25").text
+
+
+def test_search_finds_pages_by_what_people_call_them(client: Client) -> None:
+    page = client.get("/search?q=passw").html
+    assert page.select_one(".result")["href"] == "/account"
+    assert page.select_one(".side-search input")["value"] == "passw"
+    assert client.get("/").html.select_one(".side-search input")["value"] == ""
+
+
+def test_language_is_the_subscribers_preference(client: Client) -> None:
+    client.post_form("/language", {"locale": "de"}, status=303)
+    page = client.get("/more").html
+    assert page.html["lang"] == "de"
+    [current] = page.select("main button[name=locale][aria-pressed=true]")
+    assert current.text == "Deutsch"
+    client.post_form("/language", {"locale": "xx"}, status=400)
+    client.post_form("/language", {"locale": "en"}, status=303)
+    assert client.get("/more").html.html["lang"] == "en"
+
+
 def test_only_paths_of_this_portal_are_local() -> None:
     assert is_local("/calls?q=1")
     assert not any(
@@ -427,6 +480,60 @@ def test_missing_page_is_branded_and_offers_a_way_out(client: Client) -> None:
     assert page.h1.text == "There’s nothing here"
     assert page.select_one("a.btn.primary")["href"] == "/"
     assert page.select_one(".brandmark span").text == "Partner"
+    assert page.select_one(".nav a[href='/sample']")
+
+
+def test_missing_page_shows_a_visitor_no_navigation(
+    app: Any, juno: Person, visitor: Callable[..., Client]
+) -> None:
+    page = visitor(juno.partner, app=app).get("/nowhere", headers=HTML, status=404).html
+    assert page.h1.text == "There’s nothing here"
+    assert not page.select(".nav")
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/account/password", "/account"),
+        ("/account/sign-out-everywhere", "/account"),
+        ("/account/sessions/1/sign-out", "/account"),
+        ("/sign-out", "/"),
+        ("/theme", "/more"),
+        ("/language", "/more"),
+    ],
+)
+def test_address_of_a_form_leads_to_its_page(path: str, page: str, client: Client) -> None:
+    assert client.get(path, headers=HTML, status=303).location == f"http://{client.host}{page}"
+
+
+def test_form_that_was_refused_keeps_its_entry_marked(client: Client) -> None:
+    page = client.post_form("/account/password", {"password": "short"}, headers=HTML, status=422).html
+    assert page.select_one(".nav [aria-current]").text.strip() == "Sign-in and security"
+    assert [line.text for line in page.select(".errsum a")] == [
+        "Current password: Enter your current password.",
+        "New password: Use at least 10 characters.",
+    ]
+
+
+def test_host_of_nobody_is_said_in_words_to_browsers(client: Client) -> None:
+    client.extra_environ["HTTP_HOST"] = "nobody.test"
+    page = client.get("/", headers=HTML, status=421)
+    assert page.html.h1.text == "There’s no site at this address"
+    assert client.get("/", status=421).content_type == "text/plain"
+
+
+def test_platform_host_lists_the_demos_sites(app_with: Callable[..., Any]) -> None:
+    app = app_with(list_demo_sites=True)
+    client = Client(app, "localhost")
+    assert client.get("/", headers=HTML, status=404).html.h1.text == "There’s no site at this address"
+    sites = {"portals": {"a": "http://a.test:1"}, "consoles": {"a": "http://console.a.test:1"}}
+    (app.settings.var_dir / "demo.json").write_text(json.dumps(sites))
+    page = client.get("/", headers=HTML)
+    assert [link["href"] for link in page.html.select(".result")] == [
+        "http://a.test:1",
+        "http://console.a.test:1",
+    ]
+    assert client.get("/", status=404).content_type == "application/problem+json"
 
 
 def test_program_gets_a_problem_document(client: Client) -> None:
@@ -436,14 +543,29 @@ def test_program_gets_a_problem_document(client: Client) -> None:
 
 
 def test_wrong_method_names_the_right_ones(client: Client) -> None:
-    answer = client.get("/theme", headers=HTML, status=405)
-    assert answer.headers["Allow"] == "POST"
+    answer = client.post_form("/search", headers=HTML, status=405)
+    assert answer.headers["Allow"] == "GET, HEAD"
     assert "That can’t be done here" in answer.text
 
 
 def test_part_of_a_page_gets_a_part(client: Client) -> None:
     answer = client.get("/nowhere", headers={**HTML, "HX-Request": "true"}, status=404)
     assert answer.text.startswith('<div class="banner danger"')
+    assert "turned off" in answer.text
+    assert "mistyped" not in answer.text
+
+
+def test_failed_part_can_be_asked_for_again(client: Client) -> None:
+    headers = {**HTML, "HX-Request": "true", "HX-Current-URL": f"http://{client.host}/sample"}
+    part = client.get(f"/search?q={'x' * 101}", headers=headers, status=400).html
+    [again] = part.select(".banner a")
+    assert again["hx-get"] == again["href"] == f"/search?q={'x' * 101}"
+    assert (again["hx-target"], again["hx-swap"]) == ("closest .banner", "outerHTML")
+    posted = client.post_form("/home/arrange", {"do": "explode"}, headers=headers, status=400).html
+    assert [link["href"] for link in posted.select(".banner a")] == ["/sample"]
+    headers["HX-Current-URL"] = "http://evil.example/"
+    elsewhere = client.post_form("/home/arrange", {"do": "explode"}, headers=headers, status=400).html
+    assert [link["href"] for link in elsewhere.select(".banner a")] == ["/"]
 
 
 def test_visitor_is_led_to_sign_in_and_back(app: Any, juno: Person, visitor: Callable[..., Client]) -> None:

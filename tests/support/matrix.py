@@ -75,12 +75,20 @@ CORE = {
     "core.more_console": console("/more", 200, 200),
     "core.theme": portal("/theme", 303, visitor=303, theme="dark"),
     "core.theme_console": console("/theme", 303, 303, visitor=303, theme="dark"),
+    "core.theme_page": portal("/theme", 303, visitor=303),
+    "core.theme_page_console": console("/theme", 303, 303, visitor=303),
+    "core.language_page": portal("/language", 303, visitor=303),
+    "core.language_page_console": console("/language", 303, 303, visitor=303),
+    "core.prefer_language": portal("/language", 303, locale="en"),
+    "core.prefer_language_console": console("/language", 303, 303, locale="en"),
     "core.language": portal("/language/en", 303, visitor=303),
     "core.language_console": console("/language/en", 303, 303, visitor=303),
     "core.choose": portal("/choose", 200),
     "core.choose.submit": portal("/choose", 422, membership="nonsense"),
     "core.console.organizations": console("/", 200, 200),
     "core.console.organization": console("/organizations/{org}", 200, 200, foreign=404),
+    # It leads to the page of whatever it names, and that page answers.
+    "core.console.switch_page": console("/organizations/{org}/features", 303, 303, foreign=303),
     "core.console.switch": console(
         "/organizations/{org}/features", 403, 303, foreign=404, plugin="calllogs", enabled="on"
     ),
@@ -92,6 +100,10 @@ CORE = {
     **both("reset.submit", "/reset/nonsense", 404, visitor=404),
     **both("account", "/account", 200, visitor=TO_SIGN_IN),
     **both("account.password", "/account/password", 422, visitor=TO_SIGN_IN, current=""),
+    **both("account.password.page", "/account/password", 303, visitor=303),
+    **both("account.sign_out.page", "/account/sessions/{session}/sign-out", 303, visitor=303),
+    **both("account.sign_out_everywhere.page", "/account/sign-out-everywhere", 303, visitor=303),
+    **both("sign_out.page", "/sign-out", 303, visitor=303),
     **both("account.sign_out", "/account/sessions/{session}/sign-out", 303, visitor=TO_SIGN_IN, foreign=404),
     **both("account.sign_out_everywhere", "/account/sign-out-everywhere", 303, visitor=TO_SIGN_IN),
     **both("sign_out", "/sign-out", 303, visitor=303),
@@ -110,5 +122,6 @@ CALLLOGS = {
 
 MATRIX: dict[str, Expected] = CORE | CALLLOGS
 
-# Served to everybody, and knowing no tenant's rows: files, brand, health, the switch interface (its nodes have keys).
-WITHOUT_TENANT = {"static", "brand", "favicon", "robots", "healthz", "switch"}
+# Served to everybody, and knowing no tenant's rows: files, brand, health, the start page of platform hosts, the switch
+# interface (its nodes have keys).
+WITHOUT_TENANT = {"static", "brand", "favicon", "robots", "healthz", "platform.start", "switch"}

@@ -6,7 +6,8 @@ from typing import Any
 
 from ringstead.api import PUBLIC, SIGNED_IN, NavItem, Permission, Route, translations
 from ringstead.auth import account, reset, sign_in
-from ringstead.auth.paths import CHOOSE
+from ringstead.auth.paths import ACCOUNT, CHOOSE
+from ringstead.web.views import leads_to
 
 _ = translations("ringstead")
 View = Callable[[Any, Any], Any]
@@ -15,10 +16,12 @@ View = Callable[[Any, Any], Any]
 def routes() -> list[Route]:
     """The pages of signing in and of one's own account, alike on both kinds of host."""
     get, post = ("GET",), ("POST",)
+    to_account = leads_to(ACCOUNT)
     return [
         *_both("sign_in", "/sign-in", sign_in.sign_in_page, PUBLIC, get, "core/signin.pt"),
         *_both("sign_in.submit", "/sign-in", sign_in.submit_sign_in, PUBLIC, post, "core/signin.pt"),
         *_both("sign_out", "/sign-out", sign_in.sign_out, PUBLIC, post),
+        *_both("sign_out.page", "/sign-out", leads_to("/"), PUBLIC, get),
         _route("choose", CHOOSE, sign_in.choose_page, PUBLIC, get, "core/choose.pt"),
         _route("choose.submit", CHOOSE, sign_in.submit_choice, PUBLIC, post, "core/choose.pt"),
         *_both("forgot", "/forgot", reset.forgot_page, PUBLIC, get, "core/forgot.pt"),
@@ -34,6 +37,9 @@ def routes() -> list[Route]:
             post,
             "core/account.pt",
         ),
+        *_both("account.password.page", "/account/password", to_account, PUBLIC, get),
+        *_both("account.sign_out.page", "/account/sessions/{id}/sign-out", to_account, PUBLIC, get),
+        *_both("account.sign_out_everywhere.page", "/account/sign-out-everywhere", to_account, PUBLIC, get),
         *_both("account.sign_out", "/account/sessions/{id}/sign-out", account.end_session, SIGNED_IN, post),
         *_both(
             "account.sign_out_everywhere",

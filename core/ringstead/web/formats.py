@@ -167,6 +167,15 @@ class Formats:
         """`Sunday, 22 November, 18:44`, or `Today, 18:44`."""
         return self.text(_("${day}, ${time}", day=self.day(moment), time=self.time(moment)))
 
+    def date_time_within(self, moment: datetime) -> str:
+        """`today, 18:44`: the same inside a sentence."""
+        day, today, time = self._date(moment), self.today(), self.time(moment)
+        if day == today:
+            return self.text(_("today, ${time}", time=time))
+        if day == today - timedelta(days=1):
+            return self.text(_("yesterday, ${time}", time=time))
+        return self.date_time(moment)
+
     def date_only(self, moment: datetime | date) -> str:
         """`22 Nov 2026`."""
         return format_date(self.locale, self._date(moment))
@@ -224,7 +233,11 @@ def avatar(name: str, key: str, extra: str = "") -> Markup:
 
     An id). Hidden from screen readers: the name is beside.
     """
-    hue = sum(key.encode()) % 8 + 1
     return Markup('<span class="av h{} {}" aria-hidden="true" translate="no">{}</span>').format(
-        hue, escape(extra), person_initials(name) or "–"
+        avatar_hue(key), escape(extra), person_initials(name) or "–"
     )
+
+
+def avatar_hue(key: str) -> int:
+    """The number of an avatar's hue, 1 to 8, from an id."""
+    return sum(key.encode()) % 8 + 1

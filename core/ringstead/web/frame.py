@@ -5,7 +5,7 @@ with marks where the reader's own words go, cut into pieces and kept; a page the
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from threading import Lock
 from typing import Any, Final
@@ -34,12 +34,22 @@ class Shared:
     person_name = mark("name")
     person_initials = mark("initials")
     person_detail = mark("detail")
+    person_hue = mark("hue")
+    query = mark("query")
 
     def __init__(
-        self, brand: Brand, locale: str, direction: str, theme: str | None, has_search: bool, nav: Navigation
+        self,
+        brand: Brand,
+        locale: str,
+        direction: str,
+        theme: str | None,
+        on_portal: bool,
+        nav: Navigation,
+        languages: Sequence[Any],
     ) -> None:
         self.brand, self.locale, self.dir, self.theme = brand, locale, direction, theme
-        self.has_search = has_search
+        self.has_search, self.is_console = on_portal, not on_portal
+        self.languages = tuple(languages)
         self.groups: tuple[NavGroup, ...] = nav.groups
         self.tabs: tuple[NavLink, ...] = nav.tabs
         self.more_current = nav.more_current
@@ -67,7 +77,6 @@ class Pieces:
     head_end: Piece
     above_end: Piece
     main_end: Piece
-    toasts_end: Piece
 
     @classmethod
     def of(cls, markup: str) -> "Pieces":

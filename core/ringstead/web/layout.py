@@ -11,7 +11,7 @@ from pyramid.request import Request
 
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
-from ringstead.web.formats import person_initials
+from ringstead.web.formats import avatar_hue, person_initials
 from ringstead.web.frame import CUT, Frame, FrameCache, Pieces, Shared
 from ringstead.web.i18n import Translations, language_name, messages, text_direction
 from ringstead.web.navigation import Navigation, active_entry
@@ -68,6 +68,8 @@ class Layout:
             "name": self.person_name,
             "initials": self.person_initials,
             "detail": self.person_detail,
+            "hue": self.person_hue,
+            "query": self.query,
         }
         return Frame(self._pieces(), own)
 
@@ -93,7 +95,15 @@ class Layout:
 
     def _render(self) -> Pieces:
         on_portal = self.context.site.kind == "portal"
-        shared = Shared(self.brand, self.locale, self.dir, self.theme, on_portal, self.navigation)
+        shared = Shared(
+            self.brand,
+            self.locale,
+            self.dir,
+            self.theme,
+            on_portal,
+            self.navigation,
+            self.languages,
+        )
         scope = fragment_scope(self._request, self.context)
         templates = self._request.registry["ringstead.templates"]
         return Pieces.of(templates.render("core/frame.pt", scope, {"shared": shared, "cut": CUT}))
@@ -134,6 +144,23 @@ class Layout:
     def person_initials(self) -> str:
         """Two letters of the name."""
         return person_initials(self.person_name) or "–"
+
+    @property
+    def query(self) -> str:
+        """The words that the page's results are for, to stand in the search box; empty on other pages."""
+        if getattr(self._request.matched_route, "name", "") != "core.search":
+            return ""
+        try:
+            return str(self._request.GET.get("q", ""))[:100]
+        except UnicodeDecodeError:
+            return ""
+
+    @property
+    def person_hue(self) -> int:
+        """The hue of the reader's avatar, the same as where others see it."""
+        context = self.context
+        person = context.subscriber or context.account
+        return avatar_hue(str(person.id)) if person else 1
 
     @property
     def person_detail(self) -> str:

@@ -18,7 +18,13 @@ HOME: Final = "core.home"
 MORE: Final = "core.more"
 SECTIONS: Final = (("main", None), ("addons", _("Add-ons")), ("account", _("Your account")))
 # Pages of the core that belong to another one's entry.
-BELONGS: Final = {"core.arrange": HOME, "core.more_console": MORE}
+BELONGS: Final = {
+    "core.arrange": HOME,
+    "core.more_console": MORE,
+    "core.account.password": "core.account",
+    "core.console.account.password": "core.console.account",
+    "core.console.organization": "core.console.organizations",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Small pages and choices of the frame: More, the theme, the language."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.preferences.store import SettingRefused, set_for_subscriber
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.addresses import local
 from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, messages
@@ -18,7 +20,24 @@ YEAR_SECONDS: Final = 365 * 24 * 3600
 
 def more(_context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /more`: everything that has no place in the phone's tab bar."""
-    return {"groups": request.layout.navigation.more_groups}
+    themes = (
+        ("system", "monitor", _("Same as this device")),
+        ("light", "sun", _("Light")),
+        ("dark", "moon", _("Dark")),
+    )
+    return {"groups": request.layout.navigation.more_groups, "themes": themes}
+
+
+def leads_to(path: str) -> Callable[[TenantContext, Request], Response]:
+    """A view for `GET` at an address that only takes forms: whoever reloads or bookmarks it goes on to its page.
+
+    `path` may name parts of the address: `/organizations/{id}`.
+    """
+
+    def lead(_context: TenantContext, request: Request) -> Response:
+        return HTTPSeeOther(path.format_map({k: quote(v, safe="") for k, v in request.matchdict.items()}))
+
+    return lead
 
 
 def choose_theme(_context: TenantContext, request: Request) -> Response:
@@ -35,13 +54,40 @@ def choose_theme(_context: TenantContext, request: Request) -> Response:
 
 def choose_language(_context: TenantContext, request: Request) -> Response:
     """`GET /language/{locale}`: for visitors, whose preference nobody knows yet; kept by this browser."""
-    translations: Translations = request.registry["ringstead.translations"]
     locale = request.matchdict["locale"]
-    if locale not in translations.languages:
+    if locale not in _languages(request):
         raise HTTPNotFound
     response = HTTPSeeOther(local(request.GET.get("next", "/")))
     _keep(request, response, LANGUAGE_COOKIE, locale)
     return response
+
+
+def prefer_language(context: TenantContext, request: Request) -> Response:
+    """`POST /language`: `locale`, one that there is a catalogue for. It becomes a subscriber's preference; this
+    browser keeps it too, for the pages before signing in and for people without preferences.
+    """
+    locale = request.POST.get("locale", "")
+    if locale not in _languages(request):
+        choices = ", ".join(_languages(request))
+        raise HTTPBadRequest(
+            _("The field “${field}” must be one of ${choices}.", field="locale", choices=choices)
+        )
+    response = HTTPSeeOther(back_to(request))
+    if context.subscriber is not None:
+        try:
+            set_for_subscriber(
+                request.db, request.declared_settings, context.subscriber_id, "core.locale", locale
+            )
+        except SettingRefused:
+            request.flash(_("Your provider has fixed the language. Nothing changed."), "warn")
+            return response
+    _keep(request, response, LANGUAGE_COOKIE, locale)
+    return response
+
+
+def _languages(request: Request) -> tuple[str, ...]:
+    translations: Translations = request.registry["ringstead.translations"]
+    return translations.languages
 
 
 def back_to(request: Request) -> str:
