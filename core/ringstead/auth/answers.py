@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyramid.request import Request
-from translationstring import TranslationString
 
 from ringstead.api import translations
+from ringstead.web.i18n import plurals
 
-_ = translations("ringstead")
+_, ngettext = translations("ringstead"), plurals("ringstead")
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
     """A sentence above a form that belongs to no single field."""
 
-    text: TranslationString
+    text: str
     kind: Literal["warn", "danger", "info"] = "danger"
 
 
@@ -30,12 +30,11 @@ def too_many(request: Request, values: Mapping[str, Any], seconds: int) -> dict[
     """429 (RFC 6585) with the time to wait, for programs in `Retry-After` and for people in words."""
     request.response.headers["Retry-After"] = str(seconds)
     minutes = -(-seconds // 60)
+    hours = -(-minutes // 60)
     text = (
-        _("That were too many tries. Wait ${count} min, then try again.", mapping={"count": minutes})
+        ngettext("Too many tries. Wait ${n} minute.", "Too many tries. Wait ${n} minutes.", minutes)
         if minutes < 90
-        else _(
-            "That were too many tries. Wait ${count} h, then try again.", mapping={"count": -(-minutes // 60)}
-        )
+        else ngettext("Too many tries. Wait ${n} hour.", "Too many tries. Wait ${n} hours.", hours)
     )
     return refused(request, {**values, "banner": Banner(text, "warn")}, 429)
 

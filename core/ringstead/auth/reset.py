@@ -41,7 +41,7 @@ def submit_forgot(_context: TenantContext, request: Request) -> dict[str, Any]:
     values: dict[str, Any] = {"errors": {}, "banner": None, "email": typed[:254], "sent": False}
     email = email_address(typed)
     if email is None:
-        errors = {"email": _("Enter your e-mail address, such as name@example.com.")}
+        errors = {"email": _("Enter your email address, such as name@example.com.")}
         return refused(request, {**values, "errors": errors})
     guard: SignInGuard = request.registry["ringstead.sign_in_guard"]
     seconds = guard.ask_reset(request.site.partner.id, email, request.client_address)

@@ -27,7 +27,7 @@ from ringstead.tenancy.models import Account
 _ = translations("ringstead")
 Person = Account | AccountInfo
 
-WRONG = _("That e-mail and password don’t go together. Check both and try again.")
+WRONG = _("That email and password don’t go together. Check both and try again.")
 ACCOUNT_SUSPENDED = _("Your sign-in is suspended. Ask whoever looks after your phones.")
 PLACE_SUSPENDED = _("Your phone service is suspended at the moment. Ask whoever looks after your phones.")
 NO_PORTAL = _("Your password is right, but there is no phone for you at this address. Check the address.")
@@ -53,7 +53,7 @@ def submit_sign_in(context: TenantContext, request: Request) -> Any:
     values = _values(typed[:254], request.POST.get("next", ""))
     email = email_address(typed)
     if email is None:
-        values["errors"]["email"] = _("Enter your e-mail address, such as name@example.com.")
+        values["errors"]["email"] = _("Enter your email address, such as name@example.com.")
     if not password:
         values["errors"]["password"] = _("Enter your password.")
     if email is None or not password:
