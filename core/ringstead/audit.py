@@ -31,7 +31,7 @@ TITLES: Final[Mapping[str, TranslationString]] = {
     SESSION_REVOKED: _("Signed out another browser"),
     PASSWORD_CHANGED: _("Changed the password"),
     PASSWORD_RESET_ASKED: _("Asked for a new password"),
-    PASSWORD_RESET: _("Set a new password by mail"),
+    PASSWORD_RESET: _("Set a new password by email"),
     FEATURE_ON: _("Turned a feature on"),
     FEATURE_OFF: _("Turned a feature off"),
 }
