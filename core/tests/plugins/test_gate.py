@@ -399,6 +399,20 @@ def test_a_card_that_hangs_costs_its_time_and_not_the_page(
     assert show(gate)["slow.card"].failure == "TooSlow: an earlier call has not ended yet"
 
 
+def test_data_and_rendering_share_the_pages_time(
+    build: Callable[..., Gate], show: Show, monkeypatch: pytest.MonkeyPatch, hang: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(gates, "CARD_SECONDS", 1.0)
+    monkeypatch.setattr(gates, "LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(gates, "read_batch", lambda *_: time.sleep(0.8) or ({}, {}))
+    gate = build(alpha=card("alpha"), slow=card("slow", present=hang))
+    started = time.monotonic()
+    results = show(gate)
+    assert time.monotonic() - started < 1.5
+    assert results["alpha.card"].html
+    assert results["slow.card"].failure.startswith("Busy"), "what others used up is not the card's fault"
+
+
 def test_a_thread_that_hangs_is_not_joined_by_more_of_its_kind(hang: Callable[..., Any]) -> None:
     threads = CardThreads(seconds=0.1, threads=1)
     first = threads.render({"slow": lambda: str(hang(None, None)), "waiting": lambda: "never begun"})
