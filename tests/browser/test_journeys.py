@@ -74,6 +74,10 @@ def test_a_wrong_password_says_so_and_keeps_the_address(
     sign_in(page, live_server.url(juno, "/sign-in"), juno.account.email, "not the password")
     expect(page.get_by_role("alert")).to_contain_text("don’t go together")
     expect(page.get_by_label("Email")).to_have_value(juno.account.email)
+    expect(page.get_by_label("Password", exact=True)).to_be_focused()
+    expect(page.get_by_label("Password", exact=True)).to_have_accessible_description(
+        re.compile("don’t go together")
+    )
 
 
 def test_filters_stay_in_the_address_and_pages_follow_each_other(
