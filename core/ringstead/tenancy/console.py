@@ -177,7 +177,7 @@ def organization(context: TenantContext, request: Request) -> dict[str, Any]:
 
 def to_organization(_context: TenantContext, request: Request) -> Response:
     """`GET /organizations/{id}/features`, which only takes forms: whoever reloads it goes on to the page."""
-    return HTTPSeeOther(request.route_path("core.console.organization", id=_uuid(request.matchdict["id"])))
+    return HTTPSeeOther(request.route_path("core.console.organization", id=id_of(request.matchdict["id"])))
 
 
 def _change(entry: AuditEntry, feature: str) -> TranslationString:
