@@ -230,6 +230,17 @@ def test_unknown_names_are_answered_with_the_known_ones(on_database: Run, tenant
     assert "Installed: calllogs" in unknown.output.replace("core, ", "").replace("calllogs, core", "calllogs")
 
 
+def test_a_plugins_command_is_run_for_organizations(on_database: Run, tenants: Tenants) -> None:
+    organization = tenants.organization()
+    command = ("run", "calllogs.rebuild", "--from", "2026-11-01", "--to", "2026-11-02")
+    done = on_database(*command, organization.slug)
+    assert done.exit_code == 0, done.output
+    assert f"/{organization.slug}: 0 calls computed anew" in done.output
+    assert on_database(*command).exit_code == 2
+    assert "calllogs.rebuild" in on_database("run", "--help").output
+    assert on_database("run", "calllogs.nothing").exit_code == 2
+
+
 def test_a_disabled_plugin_says_so(on_database: Run) -> None:
     told = on_database("plugins", "enable", "calllogs", "any/where", DISABLED_PLUGINS="calllogs")
     assert "The plugin calllogs is disabled" in told.output

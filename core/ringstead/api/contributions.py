@@ -167,6 +167,20 @@ class SwitchMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Something an operator does for organizations: `ringstead run NAME PARTNER/ORGANIZATION`.
+
+    `run(database, org_id, **options)` does it for one of them and returns a sentence that says what it did.
+    `options` are `click.Option`s; their values come by name.
+    """
+
+    name: str
+    help: str
+    run: "Callable[..., str]"
+    options: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
     """One answer to the search box. `url` is an address of this portal, or `tel:` and a number."""
 
@@ -218,5 +232,6 @@ class Contributions:
     jobs: tuple[JobSpec, ...] = ()
     listeners: tuple[EventListener, ...] = ()
     switch_messages: tuple[SwitchMessage, ...] = ()
+    commands: tuple[Command, ...] = ()
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """The plugin's implementations of ask hooks, by hook name."""

@@ -12,6 +12,7 @@ from ringstead.api.contributions import (
     CallAction,
     CallInfo,
     Card,
+    Command,
     EventListener,
     JobSpec,
     NavItem,
@@ -78,6 +79,11 @@ def declare_switch_messages() -> list[SwitchMessage]:  # type: ignore[empty-body
 
 
 @hookspec
+def declare_commands() -> list[Command]:  # type: ignore[empty-body]
+    """What an operator does for organizations on the command line."""
+
+
+@hookspec
 def search(ctx: "TenantContext", session: "TenantSession", query: str, limit: int) -> list[SearchHit]:  # type: ignore[empty-body]
     """Answer the search box: at most `limit` hits for `query` (1 to 100 characters) that the reader may see."""
 
@@ -96,5 +102,6 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_jobs": JobSpec,
     "declare_listeners": EventListener,
     "declare_switch_messages": SwitchMessage,
+    "declare_commands": Command,
 }
 ASK_HOOKS = ("search", "call_actions")

@@ -13,6 +13,7 @@ from ringstead.cli.doctor import doctor
 from ringstead.cli.nodes import nodes
 from ringstead.cli.plugins import plugins
 from ringstead.cli.roles import roles
+from ringstead.cli.run import run
 from ringstead.cli.serve import serve, worker
 from ringstead.cli.settings import settings
 from ringstead.cli.tenants import tenants
@@ -32,7 +33,7 @@ def cli() -> None:
     configure_logging("critical")
 
 
-for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, roles, settings, tenants):
+for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, roles, run, settings, tenants):
     cli.add_command(command)
 
 

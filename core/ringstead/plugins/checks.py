@@ -11,6 +11,7 @@ from ringstead.api.contributions import (
     PUBLIC,
     SIGNED_IN,
     Card,
+    Command,
     Contributions,
     EventListener,
     JobSpec,
@@ -42,6 +43,7 @@ _FIELDS = {
     "declare_jobs": "jobs",
     "declare_listeners": "listeners",
     "declare_switch_messages": "switch_messages",
+    "declare_commands": "commands",
 }
 # The field by which a contribution is known; it must be unique within the plugin.
 _KEYS: Final[dict[str, str]] = {
@@ -53,6 +55,7 @@ _KEYS: Final[dict[str, str]] = {
     "declare_jobs": "name",
     "declare_listeners": "name",
     "declare_switch_messages": "path",
+    "declare_commands": "name",
 }
 # Functions in contributions, and the arguments that they are called with.
 _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
@@ -61,6 +64,7 @@ _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
     JobSpec: {"run": ("database",)},
     EventListener: {"handle": ("session", "event")},
     SwitchMessage: {"handle": ("node", "request", "database")},
+    Command: {"run": ("database", "org_id")},
 }
 
 
@@ -100,8 +104,8 @@ def _check_shape(plugin: str, hook: str, item: Any) -> None:
         raise PluginFault(plugin, hook, wrong[1], wrong[0])
     for field, arguments in _SIGNATURES.get(type(item), {}).items():
         function = getattr(item, field)
-        # A job gets what it was queued with; only a periodic one gets nothing more.
-        more = isinstance(item, JobSpec) and item.every is None
+        # A job gets what it was queued with, a command its options; a periodic job gets nothing more.
+        more = (isinstance(item, JobSpec) and item.every is None) or isinstance(item, Command)
         if function is not None and not accepts(function, arguments, more):
             called = f"must be an ordinary function called with ({', '.join(arguments)})"
             raise PluginFault(plugin, hook, called, field)
@@ -125,6 +129,8 @@ def check(plugin: str, given: Contributions) -> None:
         _check_job(plugin, job)
     for listener in given.listeners:
         _prefixed(plugin, "declare_listeners", "name", listener.name)
+    for command in given.commands:
+        _prefixed(plugin, "declare_commands", "name", command.name)
     for message in given.switch_messages:
         if not _PATH.fullmatch(message.path):
             raise PluginFault(

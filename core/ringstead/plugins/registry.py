@@ -11,6 +11,7 @@ from ringstead.api.contributions import (
     PUBLIC,
     SIGNED_IN,
     Card,
+    Command,
     Contributions,
     EventListener,
     JobSpec,
@@ -123,6 +124,12 @@ class Registry:
             m.path: Owned(plugin, m)
             for plugin, given in self.contributions.items()
             for m in given.switch_messages
+        }
+
+    def commands(self) -> dict[str, Owned[Command]]:
+        """All commands by name."""
+        return {
+            c.name: Owned(plugin, c) for plugin, given in self.contributions.items() for c in given.commands
         }
 
     def _feature_set(self, enabled: frozenset[str]) -> FeatureSet:

@@ -9,6 +9,7 @@ import pytest
 from ringstead.api import (
     SIGNED_IN,
     Card,
+    Command,
     EventListener,
     JobSpec,
     NavItem,
@@ -69,6 +70,11 @@ def message(**values: Any) -> SwitchMessage:
     return SwitchMessage(**{"path": "sample", "handle": lambda node, request, database: None, **values})
 
 
+def command(**values: Any) -> Command:
+    given = {"name": "sample.again", "help": "Do it again.", "run": lambda database, org_id, since: ""}
+    return Command(**{**given, **values})
+
+
 def listener(**values: Any) -> EventListener:
     return EventListener(
         **{"name": "sample.hear", "event": Exception, "handle": lambda session, event: None, **values}
@@ -87,6 +93,7 @@ GOOD: dict[str, Any] = {
     "declare_jobs": [job(every="*/5 * * * *")],
     "declare_listeners": [listener()],
     "declare_switch_messages": [message()],
+    "declare_commands": [command()],
 }
 
 
@@ -173,6 +180,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("declare_jobs", [job(run=lambda: None)], "declare_jobs.run"),
     ("declare_listeners", [listener(event="happened")], "declare_listeners.event: must be a class"),
     ("declare_listeners", [listener(handle=lambda event: None)], "declare_listeners.handle"),
+    ("declare_commands", [command(name="again")], "declare_commands.name"),
+    ("declare_commands", [command(run=lambda database: "")], "declare_commands.run"),
     ("declare_switch_messages", [message(path="/cdr")], "declare_switch_messages.path: '/cdr' is not a path"),
     ("declare_switch_messages", [message(), message()], "declare_switch_messages.path: 'sample' is declared"),
 ]

@@ -3,6 +3,7 @@
 from ringstead.api import (
     API_VERSION,
     Card,
+    Command,
     NavItem,
     Permission,
     PluginInfo,
@@ -15,7 +16,7 @@ from ringstead.api import (
     translations,
 )
 from ringstead.api.models import TenantSession
-from ringstead_calllogs import __version__, call_views, cards, report_views, views
+from ringstead_calllogs import __version__, call_views, cards, rebuilding, report_views, views
 from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ, REPORT
 from ringstead_calllogs.switch import (
     receive_asterisk_cdr,
@@ -169,6 +170,11 @@ def declare_switch_messages() -> list[SwitchMessage]:
         SwitchMessage(path="cdr/asterisk", handle=receive_asterisk_cdr),
         SwitchMessage(path="cel/asterisk", handle=receive_asterisk_cel),
     ]
+
+
+@hookimpl
+def declare_commands() -> list[Command]:
+    return rebuilding.commands()
 
 
 @hookimpl

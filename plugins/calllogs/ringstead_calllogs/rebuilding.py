@@ -5,12 +5,14 @@ under the organization's lock, so switches go on sending meanwhile.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import click
 from sqlalchemy import DateTime, bindparam, delete, select
 
+from ringstead.api import Command
 from ringstead.api.switch import Database
 from ringstead_calllogs import rollups
 from ringstead_calllogs.models import Conversation, Leg, LegKey
@@ -78,3 +80,21 @@ def _rebuild_some(database: Database, org_id: UUID, linked: list[str]) -> int:
         legs = legs_of_calls(session, linked)
         rejoin(session, legs, legs)
     return len(linked)
+
+
+def commands() -> list[Command]:
+    """`ringstead run calllogs.rebuild --from DAY --to DAY ORGANIZATION`."""
+    days = [
+        click.Option([f"--{name}", parameter], type=click.DateTime(["%Y-%m-%d"]), required=True, help=text)
+        for name, parameter, text in (
+            ("from", "first", "The first day, in UTC."),
+            ("to", "last", "The day after the last one, in UTC."),
+        )
+    ]
+    text = "Compute conversations and counts anew from the legs of these days. May be run at any time, and twice."
+    return [Command(name="calllogs.rebuild", help=text, run=_run, options=tuple(days))]
+
+
+def _run(database: Database, org_id: UUID, *, first: datetime, last: datetime) -> str:
+    done = rebuild(database, org_id, first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
+    return f"{done.calls} calls computed anew, {done.removed} rows without legs removed."

@@ -156,7 +156,7 @@ def test_nobody_else_opens_a_call(
         assert shown(client.get("/calls?q=Wren")) == []
         assert len(client.get("/calls.csv").text.splitlines()) == 1
         assert "Wren" not in client.get("/").text
-        assert client.get("/search?q=Wren").html.select('a[href^="/calls/"]') == []
+        assert client.get("/search?q=Wren").html.select('main a[href^="/calls/"]') == []
     for nonsense in ("x", "0", "%00", "%ff", call + "0", "../calls"):
         portal(person).get(f"/calls/{nonsense}", status=[400, 404])
 
@@ -417,7 +417,7 @@ def test_german(person: Person, switch: Any, portal: Portal, leg: Make, prefer: 
     assert texts(page, "h1") == ["Anrufe"]
     assert texts(page, ".seg button") == ["Alle", "Verpasst", "Angenommen", "Gewählt"]
     assert "Verpasst" in texts(page, ".calls .t2")[0]
-    assert client.get("/calls.csv").text.startswith("Datum,Uhrzeit,")
+    assert client.get("/calls.csv").body.decode("utf-8-sig").startswith("Datum;Uhrzeit;")
 
 
 def test_the_page_asks_the_database_once(

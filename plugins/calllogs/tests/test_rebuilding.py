@@ -58,3 +58,8 @@ def test_it_repairs_and_repeats(
     assert everything(database, person) != whole
     assert rebuild(database, org_id, first, last) == (30, 1)
     assert everything(database, person) == whole
+
+
+def test_the_command_asks_for_days(wsgi: Any) -> None:
+    command = wsgi.registry["ringstead.plugins"].commands()["calllogs.rebuild"].item
+    assert [option.name for option in command.options] == ["first", "last"]
