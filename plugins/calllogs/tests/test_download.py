@@ -134,7 +134,7 @@ LOOKS_LIKE_A_FORMULA = re.compile(
 @given(st.lists(st.lists(TEXT, min_size=4, max_size=4), max_size=3), st.sampled_from(";,"))
 @example([['a;"=1', 'a\t"=1', 'a\n"=1', ";+1 2"]], ",")
 def test_no_cell_starts_a_formula_wherever_lines_are_split(rows: list[list[str]], ours: str) -> None:
-    lines = downloads._Lines(ours)
+    lines = downloads.Lines(ours)
     for row in rows:
         lines.write(["2026-11-23", *row, "+1 212 555 0158"])
     text = lines.take().decode("utf-8-sig")
