@@ -37,9 +37,6 @@ _ROLE_NAMES: Final = {
 @click.command()
 def demo() -> None:
     """Start database, web and jobs with demonstration data. Ctrl-C stops everything it started."""
-    # Imported here: it brings the whole web application along.
-    from ringstead.demo.manifest import read_manifest
-
     quiet: dict[str, Any] = {"log_level": "warning"} if _log_level_is_default() else {}
     settings = load_settings(list_demo_sites=True, **quiet)
     configure_logging(settings.log_level, settings.log_format)
@@ -47,7 +44,7 @@ def demo() -> None:
         check_port(settings.host, settings.port)
         # From the second start on there is little to set up, and web and jobs start meanwhile. The first time they
         # wait: Ctrl-C is heard at once only before they run.
-        is_first = read_manifest(settings.var_dir) is None
+        is_first = not (settings.var_dir / "demo.json").exists()
         _say("Starting the database ...")
         code = supervise(
             settings,
@@ -125,6 +122,7 @@ def _prepare(settings: Settings, urls: DatabaseUrls, is_first: bool) -> None:
 
 
 def _set_up(settings: Settings, urls: DatabaseUrls) -> None:
+    # Imported here, as below: what a start does not need yet costs it time.
     from ringstead.demo import DemoError, run_demo_setup
     from ringstead.tenancy.bundles import BundleError
 
@@ -136,12 +134,17 @@ def _set_up(settings: Settings, urls: DatabaseUrls) -> None:
 
 
 def _announce_when_up(settings: Settings, urls: DatabaseUrls, is_first: bool) -> None:
-    if not is_first:
-        _set_up(settings, urls)
-    threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
+    arguments = (settings, None if is_first else urls)
+    threading.Thread(target=_announce, args=arguments, name="announce", daemon=True).start()
 
 
-def _announce(settings: Settings) -> None:
+def _announce(settings: Settings, urls: DatabaseUrls | None) -> None:
+    """Say that the portal stands; with `urls`, bring the demo up to date meanwhile and send new calls after that."""
+    from ringstead.demo.catching_up import CatchingUp
+
+    catching_up = CatchingUp(settings, urls) if urls is not None else None
+    if catching_up is not None:
+        catching_up.apply()
     deadline = time.monotonic() + _WAIT_SECONDS
     while not _is_up(settings):
         if time.monotonic() > deadline:
@@ -152,6 +155,8 @@ def _announce(settings: Settings) -> None:
         time.sleep(0.1)
     show_sign_ins(settings.var_dir / "demo.json")
     _say("Ready. Ctrl-C stops everything.")
+    if catching_up is not None:
+        catching_up.send_calls()
 
 
 def _is_up(settings: Settings) -> bool:

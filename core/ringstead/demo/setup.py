@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,12 +29,25 @@ class DemoError(Exception):
     """The demo cannot be set up; the message says why and the mend."""
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedDemo:
+    """The demo's partners as they are in the database, and what `var_dir/demo.json` says of them."""
+
+    manifest: DemoManifest
+    plans: list[Plan]
+
+
 def run_demo_setup(settings: Settings, urls: DatabaseUrls) -> DemoManifest:
-    """Bring the demo up to date and write `var_dir/demo.json`; the database is migrated already.
+    """Bring the demo up to date; the database is migrated already.
 
     Run again, it changes nothing but what is missing: the calls since the last run. Raises DemoError or
     BundleError.
     """
+    return send_new_calls(settings, urls, apply_demo(settings, urls))
+
+
+def apply_demo(settings: Settings, urls: DatabaseUrls) -> AppliedDemo:
+    """Apply the bundles and write `var_dir/demo.json`. Raises DemoError or BundleError."""
     folders = bundle_folders(settings.tenants_dir)
     if not folders:
         raise DemoError(
@@ -55,8 +68,13 @@ def run_demo_setup(settings: Settings, urls: DatabaseUrls) -> DemoManifest:
         manifest = replace(manifest, calls_until=before.calls_until)
     # Written before the calls too: the node's key is stored as a hash only and must not be lost to a Ctrl-C.
     manifest.write(settings.var_dir)
-    until = datetime.now(UTC)
-    if send_calls(settings, urls, manifest, plans, until):
+    return AppliedDemo(manifest, plans)
+
+
+def send_new_calls(settings: Settings, urls: DatabaseUrls, demo: AppliedDemo) -> DemoManifest:
+    """Send the calls since the last time. Raises DemoError."""
+    manifest, until = demo.manifest, datetime.now(UTC)
+    if send_calls(settings, urls, manifest, demo.plans, until):
         manifest = replace(manifest, calls_until=until.isoformat())
         manifest.write(settings.var_dir)
     return manifest
