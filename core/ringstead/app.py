@@ -38,7 +38,7 @@ ROOMS = (
     "web.assets",
     "web.errors",
     "web.platform",
-    "auth",
+    "auth.services",
     "switch",
 )
 GONE = Response(status=400, content_type="text/plain", charset="utf-8", body=b"The body ended too early.\n")

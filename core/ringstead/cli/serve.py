@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 import structlog
@@ -25,6 +25,7 @@ from ringstead.settings import Settings, load_settings
 from ringstead.supervisor import Child, Supervisor, die_with_parent
 
 log = structlog.get_logger(__name__)
+_BEHIND_PAGES: Final = 10  # of nineteen degrees of giving way
 _parent = click.option(
     "--parent", type=int, hidden=True, help="Process id to end with; set by the supervisor."
 )
@@ -47,6 +48,9 @@ def serve(parent: int | None, port: int | None) -> None:
 @_parent
 def worker(parent: int | None) -> None:
     """Run background jobs: mail, events, partitions, exports."""
+    if parent is not None:
+        # Beside the web on one machine: whoever waits for a page comes first.
+        os.nice(_BEHIND_PAGES)
     settings = load_settings()
     _begin(settings, parent)
     if settings.uses_embedded_database:
