@@ -14,8 +14,8 @@ from limits import RateLimitItemPerMinute
 from structlog.testing import capture_logs
 
 from ringstead.api.testing import test_settings
-from ringstead.auth.services import make_throttle
 from ringstead.auth.limit_storage import PostgresStorage
+from ringstead.auth.services import make_throttle
 from ringstead.auth.throttle import Charge, Throttle
 from ringstead.db.engine import Database
 
