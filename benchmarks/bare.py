@@ -15,7 +15,7 @@ from sqlalchemy.orm import sessionmaker
 
 from ringstead.db.engine import DatabaseUrls
 from ringstead.settings import Settings
-from ringstead_calllogs.listing import COLUMNS
+from ringstead_calllogs.listing import CALL_COLUMNS
 from ringstead_calllogs.models import Conversation
 
 ROWS = 25
@@ -27,7 +27,7 @@ def calls(request: Request) -> str:
     org_id, subscriber_id = UUID(request.params["org"]), UUID(request.params["person"])
     now = datetime.now(UTC)
     statement = (
-        select(*COLUMNS)
+        select(*CALL_COLUMNS)
         .where(
             Conversation.org_id == org_id,
             Conversation.subscriber_id == subscriber_id,
