@@ -8,7 +8,7 @@ from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
 from ringstead.api.formatting import Formats, formats_of
-from ringstead_calllogs.charts import HEIGHT, Chart, Span, chart_span, hour_chart
+from ringstead_calllogs.charts import chart_span, hour_chart
 from ringstead_calllogs.downloads import Lines, separator
 from ringstead_calllogs.filters import Filter, read_filter
 from ringstead_calllogs.reports import Report, read_report
@@ -36,7 +36,7 @@ def show_report(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /calls/report?from=&to=`: the last seven days, if none are named. 422 for days that are none."""
     form = read_filter({name: request.GET.get(name, "") for name in ("from", "to")})
     fmt = formats_of(request)
-    span, errors = _span(form.filter, fmt), dict(form.errors)
+    span, errors = chart_span(form.filter, fmt.today()), dict(form.errors)
     if span.days > MOST_DAYS:
         errors["from"] = _("From: a report is of ${most} days at most.", mapping={"most": MOST_DAYS})
     if errors:
@@ -49,8 +49,7 @@ def show_report(context: TenantContext, request: Request) -> dict[str, Any]:
         "report": report,
         "people": report.people[:MOST_PEOPLE] if report else (),
         "more_people": len(report.people) - MOST_PEOPLE if report else 0,
-        "chart": _chart(report, fmt) if report else None,
-        "height": HEIGHT,
+        "chart": hour_chart(report.hours, report.span, fmt) if report else None,
         "span": fmt.span(span.first, span.last),
         "file_url": days.url(FILE),
         "percent": lambda share: _percent(fmt, share),
@@ -61,7 +60,7 @@ def download_report(context: TenantContext, request: Request) -> Response:
     """`GET /calls/report.csv?from=&to=`: a line for each person."""
     form = read_filter({name: request.GET.get(name, "") for name in ("from", "to")})
     fmt = formats_of(request)
-    span = _span(form.filter, fmt)
+    span = chart_span(form.filter, fmt.today())
     if form.errors or span.days > MOST_DAYS:
         raise HTTPUnprocessableEntity(_("This report has no such days. Open the report and choose others."))
     report = read_report(request.db, span, context.time_zone, _private(context))
@@ -85,16 +84,8 @@ def _lines(report: Report) -> list[list[str]]:
     return lines
 
 
-def _span(wanted: Filter, fmt: Formats) -> Span:
-    return chart_span(wanted, fmt.today())
-
-
 def _private(context: TenantContext) -> frozenset[str]:
     return frozenset(map(str, context.preferences[PRIVATE]))
-
-
-def _chart(report: Report, fmt: Formats) -> Chart:
-    return hour_chart(report.hours, report.span, fmt)
 
 
 def _percent(fmt: Formats, share: float | None) -> str:

@@ -33,6 +33,7 @@ NEW: Final = "/calls/new"
 DOWNLOAD: Final = "/calls.csv"
 # More new calls than this are not told apart.
 MOST_NEW: Final = 25
+_SHOWN: Final = frozenset(map(str, range(PAGE_SIZE + 1)))
 TABS: Final = (
     (None, _("All")),
     ("missed", _("Missed")),
@@ -162,7 +163,7 @@ def new_calls(context: TenantContext, request: Request) -> Any:
     """
     form = read_filter(request.GET)
     shown, last = request.GET.get("shown", ""), Cursor.read(request.GET.get("last", ""))
-    if form.errors or not shown.isascii() or not shown.isdigit() or int(shown) > PAGE_SIZE:
+    if form.errors or shown not in _SHOWN:
         raise HTTPUnprocessableEntity(_("This page cannot say what is new. Open the list again."))
     rows = _listing(context, form).since(request.db, last, int(shown) + MOST_NEW + 1)
     count = max(0, len(rows) - int(shown))

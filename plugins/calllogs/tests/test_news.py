@@ -48,7 +48,9 @@ def test_only_of_what_the_filter_wants(
     assert news.html.select_one("a")["href"] == "/calls?kind=missed&q=wren"
 
 
-@pytest.mark.parametrize("query", ["", "shown=x", "shown=99", "shown=-1", "shown=1&from=x"])
+@pytest.mark.parametrize(
+    "query", ["", "shown=x", "shown=99", "shown=-1", f"shown={'9' * 5000}", "shown=1&from=x"]
+)
 def test_nonsense_is_refused(query: str, person: Person, portal: Portal) -> None:
     portal(person).get(f"/calls/new?{query}", status=422)
 
