@@ -50,7 +50,7 @@ def test_from_sign_in_to_sign_out(
     page.get_by_role("link", name="Calls", exact=True).first.click()
     page.get_by_role("button", name="Missed").click()
     expect(page.locator(".calls > li")).to_have_count(3)
-    expect(page.locator(".calls")).to_contain_text("Wren Halloway")
+    expect(page.locator(".calls > li", has_text="Wren Halloway")).to_have_count(3)
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
