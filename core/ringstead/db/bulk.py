@@ -38,12 +38,14 @@ def stage(session: Session, table: Table, columns: Sequence[str], rows: Iterable
     return name
 
 
-def insert_rows(
-    session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    """Insert rows (values in the order of `columns`) into a table, which may be under row-level security."""
+def insert_rows(session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Insert rows (values in the order of `columns`) into a table, which may be under row-level security.
+
+    Returns the name of the temporary table, as `stage` does.
+    """
     source, named = stage(session, table, columns, rows), ", ".join(columns)
     session.execute(text(f"INSERT INTO {table.name} ({named}) SELECT {named} FROM {source}"))
+    return source
 
 
 @cache

@@ -1,27 +1,29 @@
 """The records of one request on their way into the database, chunk by chunk: memory does not grow with their number.
 
-While the database stores one chunk, the next one is read and checked. Leniently, each chunk is committed for itself
-and its good rows are kept; strictly, all chunks are one transaction, which a single bad row undoes.
+While the database stores one chunk, the next one is read, checked and joined. Leniently, each chunk is committed for
+itself and its good rows are kept; strictly, all chunks are one transaction, which a single bad row undoes.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import text
 
 from ringstead.api.models import TenantScopeMissing, TenantSession
 from ringstead.api.switch import Database, SwitchNode
+from ringstead_calllogs.joining import Joined, LegRow
 from ringstead_calllogs.merging import Calls
 from ringstead_calllogs.models import Conversation, Leg
 from ringstead_calllogs.preparing import Row, prepare
-from ringstead_calllogs.records import Rejection, utc
+from ringstead_calllogs.records import Rejection
 from ringstead_calllogs.rollups import PersonQuarter
-from ringstead_calllogs.storing import MOST_LEGS, Stored, lock, store
+from ringstead_calllogs.storing import MOST_LEGS, Stored, any_merged, lock, newest_of_each, stage_legs, store
 
 _PARTITIONED = (Leg.__tablename__, Conversation.__tablename__, PersonQuarter.__tablename__)
 
@@ -82,81 +84,95 @@ class Intake:
 
     def put(self, groups: Mapping[UUID, Sequence[Row]], is_last: bool) -> None:
         """Store a chunk, grouped by organization; returns at once unless it is the last or another is under way."""
+        # In the order of ids, so that two requests never wait for one another crosswise.
+        ready = [found for org_id, rows in sorted(groups.items()) if (found := self._prepare(org_id, rows))]
         self._wait()
         if is_last and self._background is None:
-            self._store(groups)
+            self._store(ready)
             return
         if self._background is None:
             self._background = ThreadPoolExecutor(1, "intake")
-        self._waiting = self._background.submit(self._store, groups)
+        self._waiting = self._background.submit(self._store, ready)
 
     def _wait(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.result()
 
-    def _store(self, groups: Mapping[UUID, Sequence[Row]]) -> None:
-        # In the order of ids, so that two requests never wait for one another crosswise.
-        for org_id, rows in sorted(groups.items()):
-            if not self._reaches(org_id, rows):
-                # The same words for an organization that is not there and for another switch's: a key tells nothing.
-                named = "This switch serves no such organization."
-                self._outcome.rejected += [row.refused(_organization_field(row), named) for row in rows]
-            elif self._strict:
-                self._take_in_strictly(org_id, rows)
-            else:
-                with self._database.run_as(org_id) as session:
-                    lock(session)
-                    self._take_in(session, rows)
-
-    def _take_in_strictly(self, org_id: UUID, rows: Sequence[Row]) -> None:
-        if self._session is None:
-            self._session = self._transaction.enter_context(self._database.run_as(org_id))
-            lock(self._session)
-        if self._session.org_id == org_id:
-            self._take_in(self._session, rows)
-        else:
-            what = "A strict request is for one organization, and an earlier record names another."
-            self._outcome.rejected += [row.refused(_organization_field(row), what) for row in rows]
-
-    def _reaches(self, org_id: UUID, rows: Sequence[Row]) -> bool:
-        """Whether the node speaks for this organization; then the months of its rows have their partitions."""
+    def _prepare(self, org_id: UUID, rows: Sequence[Row]) -> "_Prepared | None":
+        """The rows as legs, their calls joined and their months there; None if nothing of them is taken."""
         try:
             with self._database.run_as(org_id) as session:
                 partner_id = session.scope.partner_id
-                if partner_id is None or not self._node.serves(partner_id):
-                    return False
-                _make_months(session, rows)
+                if partner_id is not None and self._node.serves(partner_id):
+                    legs, rejected = prepare(session, self._declared, self._node.id, rows)
+                    self._outcome.rejected += rejected
+                    if not legs:
+                        return None
+                    _make_months(session, legs)
+                    return _Prepared(org_id, rows, legs, Joined(newest_of_each(legs)))
         except TenantScopeMissing:
-            return False
-        return True
+            pass
+        # The same words for an organization that is not there and for another switch's: a key tells nothing.
+        named = "This switch serves no such organization."
+        self._outcome.rejected += [row.refused(_organization_field(row), named) for row in rows]
+        return None
 
-    def _take_in(self, session: TenantSession, rows: Sequence[Row]) -> None:
-        legs, rejected = prepare(session, self._declared, self._node.id, rows)
-        self._outcome.rejected += rejected
-        if not legs:
-            return
-        stored = _store_legs(session, legs, rows)
-        refused = [row for row in rows if row.record.id in stored.refused]
+    def _store(self, ready: Sequence["_Prepared"]) -> None:
+        for prepared in ready:
+            if self._strict:
+                self._store_strictly(prepared)
+            else:
+                with self._database.run_as(prepared.org_id) as session:
+                    lock(session)
+                    self._take_in(session, prepared)
+
+    def _store_strictly(self, prepared: "_Prepared") -> None:
+        if self._session is None:
+            self._session = self._transaction.enter_context(self._database.run_as(prepared.org_id))
+            lock(self._session)
+        if self._session.org_id == prepared.org_id:
+            self._take_in(self._session, prepared)
+        else:
+            what = "A strict request is for one organization, and an earlier record names another."
+            self._outcome.rejected += [row.refused(_organization_field(row), what) for row in prepared.rows]
+
+    def _take_in(self, session: TenantSession, prepared: "_Prepared") -> None:
+        stored = _store_legs(session, prepared)
+        refused = [row for row in prepared.rows if row.record.id in stored.refused]
         what = f"Its call has {MOST_LEGS} legs already. Do all calls of this switch have the same linked_id?"
         self._outcome.rejected += [row.refused("linked_id", what) for row in refused]
         self._outcome.accepted += stored.count
-        self._outcome.duplicates += len(legs) - stored.count - len(refused)
+        self._outcome.duplicates += len(prepared.legs) - stored.count - len(refused)
 
 
-def _store_legs(session: TenantSession, legs: Sequence[Any], rows: Sequence[Row]) -> Stored:
-    merging = [(merged, row.record.call) for row in rows for merged in row.record.merges]
+class _Prepared(NamedTuple):
+    """The rows of an organization in a chunk, as legs, and the conversations of these."""
+
+    org_id: UUID
+    rows: Sequence[Row]
+    legs: Sequence[LegRow]
+    joined: Joined
+
+
+def _store_legs(session: TenantSession, prepared: _Prepared) -> Stored:
+    legs, staged = prepared.legs, stage_legs(session, prepared.legs)
+    merging = [(merged, row.record.call) for row in prepared.rows for merged in row.record.merges]
+    if not merging and not any_merged(session, staged):
+        return store(session, staged, (), prepared.joined)
     calls = Calls(session, {leg.linked_id for leg in legs} | {name for pair in merging for name in pair})
     merged = {calls.merge(taken_over, into) for taken_over, into in merging}
-    return store(session, calls.in_their_calls(legs), {calls.of(name) for name in merged})
+    staged = stage_legs(session, calls.in_their_calls(legs))
+    return store(session, staged, {calls.of(name) for name in merged}, prepared.joined)
 
 
 def _organization_field(row: Row) -> str:
     return "organization" if row.record.organization is not None else "domain"
 
 
-def _make_months(session: TenantSession, rows: Sequence[Row]) -> None:
-    starts = (utc(row.record.started_at) for row in rows)
-    months = sorted({at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for at in starts})
+def _make_months(session: TenantSession, legs: Sequence[LegRow]) -> None:
+    """Let the months in which these legs began have their partitions; the last thing that a transaction does."""
+    months = sorted({(leg.started_at.year, leg.started_at.month) for leg in legs})
+    firsts = [datetime(year, month, 1, tzinfo=UTC) for year, month in months]
     for table in _PARTITIONED:
-        session.execute(text(f"SELECT {table}_ensure_month(m) FROM unnest(:months) AS m"), {"months": months})
+        session.execute(text(f"SELECT {table}_ensure_month(m) FROM unnest(:months) AS m"), {"months": firsts})

@@ -1,6 +1,7 @@
 """Legs of one call, joined into one conversation for each person. Pure: legs in any order give the same rows."""
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -89,6 +90,31 @@ def conversation_id(org_id: UUID, subscriber_id: UUID | None, linked_id: str) ->
     """The id of a person's row for a call (RFC 9562, 5.5): the same however often, and from which legs."""
     name = org_id.bytes + (_ZERO if subscriber_id is None else subscriber_id).bytes + linked_id.encode()
     return UUID(bytes=sha1(_CONVERSATIONS + name, usedforsecurity=False).digest()[:16], version=5)
+
+
+def by_call(legs: Iterable[LegRow]) -> list[list[LegRow]]:
+    """The legs of each call."""
+    calls: dict[str, list[LegRow]] = defaultdict(list)
+    for leg in legs:
+        calls[leg.linked_id].append(leg)
+    return list(calls.values())
+
+
+class Joined:
+    """Conversations of calls, computed before anybody looked whether more of their legs are known.
+
+    Most calls arrive whole, and only once; so they can be joined while the database is busy with others.
+    """
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, legs: Iterable[LegRow] = ()) -> None:
+        self._calls = {call[0].linked_id: (call, conversations(call)) for call in by_call(legs)}
+
+    def rows_of(self, call: list[LegRow]) -> list[ConversationRow]:
+        """The conversations of a call with exactly these legs: as computed before, if from the same ones, else now."""
+        known, rows = self._calls.get(call[0].linked_id, ((), []))
+        return rows if known == call else conversations(call)
 
 
 def people_of(legs: Iterable[LegRow]) -> set[UUID]:

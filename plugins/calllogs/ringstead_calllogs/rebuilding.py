@@ -78,7 +78,7 @@ def _rebuild_some(database: Database, org_id: UUID, linked: list[str]) -> int:
     with database.run_as(org_id) as session:
         lock(session)
         legs = legs_of_calls(session, linked)
-        rejoin(session, legs, legs)
+        rejoin(session, legs, legs, recount=True)
     return len(linked)
 
 

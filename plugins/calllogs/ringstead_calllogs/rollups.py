@@ -81,6 +81,32 @@ _REFRESH: Final = f"""
 """
 
 
+# date_bin's origin is a full hour of UTC.
+_QUARTER: Final = "date_bin('15 minutes', started_at, '2000-01-01T00:00:00Z')"
+_SUMS: Final = ", ".join(
+    f"known.{name} + excluded.{name}"
+    if name != "longest_wait"
+    else f"greatest(known.{name}, excluded.{name})"
+    for name in MEASURES
+)
+_ADD: Final = f"""
+    INSERT INTO {{table}} AS known (org_id, {{key}}, {_NAMES})
+    SELECT org_id, {{whose}} {_QUARTER}, {_COUNTS} FROM {{staged}} WHERE {{which}}
+    GROUP BY org_id, {{whose}} {_QUARTER}
+    ON CONFLICT (org_id, {{key}}) DO UPDATE SET ({_NAMES}) = ROW ({_SUMS})
+"""
+
+
+def add(session: TenantSession, staged: str) -> None:
+    """Count conversations that were inserted from the temporary table `staged` and took no other's place."""
+    for model, key, whose, which in (
+        (PersonQuarter, "subscriber_id, at", "subscriber_id,", "subscriber_id IS NOT NULL"),
+        (OfficeQuarter, "at", "", "is_primary"),
+    ):
+        statement = _ADD.format(table=table_of(model).name, key=key, whose=whose, which=which, staged=staged)
+        session.execute(text(statement))
+
+
 def quarter_of(moment: datetime) -> datetime:
     """When the quarter of an hour began. `moment` is in UTC, whose hours are those of no daylight saving."""
     return moment.replace(minute=moment.minute - moment.minute % 15, second=0, microsecond=0)

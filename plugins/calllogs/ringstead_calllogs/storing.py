@@ -3,22 +3,22 @@
 Every function here is called under the organization's lock, so that posts of the same call at the same time agree.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 from psycopg.types.json import Jsonb
-from sqlalchemy import Text, Uuid, any_, bindparam, delete, select, text
+from sqlalchemy import Result, Text, Uuid, any_, bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ringstead.api.bulk import insert_rows, stage
 from ringstead.api.models import TenantSession
 from ringstead_calllogs import rollups
-from ringstead_calllogs.joining import ConversationRow, LegRow, conversation_id, conversations, people_of
+from ringstead_calllogs.joining import ConversationRow, Joined, LegRow, by_call, conversation_id, people_of
 from ringstead_calllogs.models import Conversation, Leg, LegKey, table_of
 
 # Waiting longer than this for another batch, a switch had better send again.
@@ -35,6 +35,18 @@ _LEGS_OF_CALLS = (
     )
     .where(LegKey.linked_id == any_(bindparam("linked", type_=ARRAY(Text()))))
 )
+# A subquery for each row, and no join: however large the tables are, it is one look into an index.
+_KNOWN_CALLS = """
+    SELECT DISTINCT staged.linked_id FROM {staged} AS staged CROSS JOIN LATERAL (
+        SELECT FROM calllogs_leg_key AS key
+        WHERE key.org_id = :org AND key.linked_id = staged.linked_id LIMIT 1
+    ) AS known
+"""
+_ANY_MERGED = """
+    SELECT EXISTS (SELECT FROM {staged} AS staged CROSS JOIN LATERAL (
+        SELECT FROM calllogs_merge AS merge WHERE merge.org_id = :org AND merge.id = staged.linked_id
+    ) AS known)
+"""
 _CALLS_OF_KEYS = select(LegKey.linked_id).where(LegKey.id == any_(bindparam("keys", type_=ARRAY(Text()))))
 _CLAIM = """
     WITH claimed AS (
@@ -79,22 +91,50 @@ class Stored:
     refused: frozenset[str] = frozenset()
 
 
-def store(session: TenantSession, legs: Sequence[LegRow], also: Iterable[str] = ()) -> Stored:
-    """Insert the legs that are new or corrected; compute the conversations of their calls and of the calls `also`."""
-    newest = _newest_of_each(legs)
-    linked = {leg.linked_id for leg in newest} | set(also)
+class Staged(NamedTuple):
+    """Legs, each key once, and the temporary table that holds them too."""
+
+    legs: Sequence[LegRow]
+    table: str
+
+
+def stage_legs(session: TenantSession, legs: Sequence[LegRow]) -> Staged:
+    """Put legs where statements find them; of several with one key only the newest."""
+    newest = newest_of_each(legs)
+    return Staged(newest, stage(session, table_of(Leg), LegRow._fields, newest))
+
+
+def any_merged(session: TenantSession, staged: Staged) -> bool:
+    """Whether one of the legs belongs to a call that another one took over."""
+    return bool(_ask(session, _ANY_MERGED, staged).scalar())
+
+
+def _ask(session: TenantSession, statement: str, staged: Staged) -> Result[Any]:
+    return session.execute(text(statement.format(staged=staged.table)), {"org": session.org_id})
+
+
+def store(
+    session: TenantSession, staged: Staged, also: Iterable[str] = (), joined: Joined | None = None
+) -> Stored:
+    """Insert the legs that are new or corrected; compute the conversations of their calls and of the calls `also`.
+
+    `joined` holds those that were computed before.
+    """
+    newest = staged.legs
+    linked = {*_ask(session, _KNOWN_CALLS, staged).scalars(), *also}
     if corrected := [leg.key for leg in newest if leg.revision]:
         linked |= set(session.scalars(_CALLS_OF_KEYS, {"keys": corrected}))
     before = legs_of_calls(session, linked)
-    refused = _of_crowded_calls(before, newest)
-    newest = [leg for leg in newest if leg.key not in refused] if refused else newest
-    fresh = _claim_and_insert(session, newest)
+    if refused := _of_crowded_calls(before, newest):
+        newest = [leg for leg in newest if leg.key not in refused]
+        staged = stage_legs(session, newest)
+    fresh = _claim_and_insert(session, staged)
     stored = {leg.key for leg in fresh}
     if replaced := [leg for leg in before if leg.key in stored]:
         session.execute(_FORGET_LEG, _named(replaced), execution_options=_UNSYNCHRONIZED)
     touched = {leg.linked_id for leg in fresh} | {leg.linked_id for leg in replaced} | set(also)
     before = [leg for leg in before if leg.linked_id in touched]
-    rejoin(session, before, [*(leg for leg in before if leg.key not in stored), *fresh])
+    rejoin(session, before, [*(leg for leg in before if leg.key not in stored), *fresh], joined)
     return Stored(len(fresh), refused)
 
 
@@ -113,18 +153,33 @@ def _of_crowded_calls(before: Sequence[LegRow], legs: Sequence[LegRow]) -> froze
 
 def legs_of_calls(session: TenantSession, linked: Iterable[str]) -> list[LegRow]:
     """All stored legs of the calls with these linked ids."""
-    return [LegRow(*row) for row in session.execute(_LEGS_OF_CALLS, {"linked": sorted(linked)})]
+    wanted = sorted(linked)
+    return [LegRow(*row) for row in session.execute(_LEGS_OF_CALLS, {"linked": wanted})] if wanted else []
 
 
-def rejoin(session: TenantSession, before: Sequence[LegRow], legs: Sequence[LegRow]) -> None:
-    """Put the conversations of `legs` in place of those that were computed from `before`, and count them anew."""
+def rejoin(
+    session: TenantSession,
+    before: Sequence[LegRow],
+    legs: Sequence[LegRow],
+    joined: Joined | None = None,
+    *,
+    recount: bool = False,
+) -> None:
+    """Put the conversations of `legs` in place of those that were computed from `before`, and count them.
+
+    With `recount` nothing is believed of what was counted before.
+    """
     removed = _forget_conversations(session, before) if before else []
-    rows = [row for call in _by_call(legs) for row in conversations(call)]
-    insert_rows(session, table_of(Conversation), ConversationRow._fields, _for_copy(rows))
-    rollups.refresh(session, [*removed, *((row.subscriber_id, row.started_at) for row in rows)])
+    joined = joined or Joined()
+    rows = [row for call in by_call(legs) for row in joined.rows_of(call)]
+    staged = insert_rows(session, table_of(Conversation), ConversationRow._fields, _for_copy(rows))
+    rollups.add(session, staged)
+    # Where a row was taken away nothing can be subtracted (the longest wait): those quarters are counted anew.
+    stale = [(row.subscriber_id, row.started_at) for row in rows] if recount else []
+    rollups.refresh(session, [*removed, *stale])
 
 
-def _newest_of_each(legs: Sequence[LegRow]) -> list[LegRow]:
+def newest_of_each(legs: Sequence[LegRow]) -> list[LegRow]:
     """Each key once, with its highest revision; of equal ones the first that came."""
     newest: dict[str, LegRow] = {}
     for leg in legs:
@@ -134,22 +189,21 @@ def _newest_of_each(legs: Sequence[LegRow]) -> list[LegRow]:
     return list(newest.values())
 
 
-def _claim_and_insert(session: TenantSession, legs: Sequence[LegRow]) -> list[LegRow]:
+def _claim_and_insert(session: TenantSession, staged: Staged) -> Sequence[LegRow]:
     """Claim the legs' keys and insert those that are new or have a higher revision than the stored ones."""
-    if not legs:
+    if not staged.legs:
         return []
+    known: set[UUID] = set(session.scalars(text(_CLAIM.format(staged=staged.table))))
     columns = ", ".join(LegRow._fields)
-    staged = stage(session, table_of(Leg), LegRow._fields, legs)
-    known: set[UUID] = set(session.scalars(text(_CLAIM.format(staged=staged))))
-    session.execute(text(f"INSERT INTO calllogs_leg ({columns}) SELECT {columns} FROM {staged}"))
-    return [leg for leg in legs if leg.id not in known] if known else list(legs)
+    session.execute(text(f"INSERT INTO calllogs_leg ({columns}) SELECT {columns} FROM {staged.table}"))
+    return [leg for leg in staged.legs if leg.id not in known] if known else staged.legs
 
 
 def _forget_conversations(session: TenantSession, legs: Sequence[LegRow]) -> list[tuple[UUID | None, Any]]:
     """Take away the rows that were computed from these legs; each starts when one of them does."""
     ids = [
         conversation_id(session.org_id, person, call[0].linked_id)
-        for call in _by_call(legs)
+        for call in by_call(legs)
         for person in people_of(call) or (None,)
     ]
     values = _named(legs) | {"ids": ids}
@@ -174,10 +228,3 @@ def _for_copy(rows: Iterable[ConversationRow]) -> Iterator[Sequence[Any]]:
 def _json(devices: tuple[str, ...]) -> Jsonb:
     written = msgspec.json.encode(devices)
     return Jsonb(devices, dumps=lambda _: written)
-
-
-def _by_call(legs: Iterable[LegRow]) -> list[list[LegRow]]:
-    calls: dict[str, list[LegRow]] = defaultdict(list)
-    for leg in legs:
-        calls[leg.linked_id].append(leg)
-    return list(calls.values())

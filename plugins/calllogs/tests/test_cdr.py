@@ -414,7 +414,7 @@ def test_a_handler_that_fails_is_contained(
         raise RuntimeError("half way")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ringstead_calllogs.storing.conversations", broken)
+        patch.setattr("ringstead_calllogs.intake.any_merged", broken)
         answer = switch.post(leg(person))
     problem_of(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
