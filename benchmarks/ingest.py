@@ -5,19 +5,22 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection, sql
 
-from benchmarks.load import Target
+from benchmarks.load import Target, write_targets
 from benchmarks.measure import Section, Series
+from benchmarks.readers import Readers
 from benchmarks.site import Site
-from benchmarks.world import DATABASE, TIME_ZONE, World
+from benchmarks.world import DATABASE, TIME_ZONE, Visitor, World
 from ringstead.db.engine import Database
 from ringstead.demo.generator import Leg, Office, Person, legs_between
 from ringstead.demo.records import to_record
@@ -26,6 +29,7 @@ from ringstead.switch.nodes import create_node
 
 RECORDS = 50_000
 SMALL = 5_000
+READ_SECONDS = 8
 TABLES = (
     "calllogs_leg_key",
     "calllogs_leg",
@@ -37,13 +41,17 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Records a second: taken in, copied as finished rows, and copied as legs alone; and the worker's memory."""
+    """Records a second: taken in, copied as finished rows, and copied as legs alone; the worker's memory; and the
+    readers' p95 in ms: alone, and while records are taken in by another process, and by the one that they ask."""
 
     ingest: float
     copy: float
     legs: float
     small_rss: float
     large_rss: float
+    quiet: float
+    apart: float
+    together: float
 
 
 def measure(world: World, rounds: int) -> Section:
@@ -54,9 +62,12 @@ def measure(world: World, rounds: int) -> Section:
     database.dispose()
     probe = Target("/healthz", "127.0.0.1")
     seen = []
-    with Site(APP_FACTORY, probe, world.environment(), workers=1) as site:
+    with (
+        Site(APP_FACTORY, probe, world.environment(), workers=1) as site,
+        Site(APP_FACTORY, probe, world.environment(), workers=1) as pages,
+    ):
         for number in range(rounds + 1):
-            seen.append(_round(world, site, key, number))
+            seen.append(_round(world, site, pages, key, number))
     return _report(seen[1:])
 
 
@@ -68,10 +79,24 @@ def _report(seen: Sequence[Round]) -> Section:
     )
     growth = Series(tuple(r.large_rss / r.small_rss for r in seen))
     section.at_most(f"memory after {RECORDS:,} records in a request against {SMALL:,}", growth, 1.2)
+    p95 = {name: Series(tuple(getattr(r, name) for r in seen)) for name in ("quiet", "apart", "together")}
+    slower = "readers' p95 while another process takes in records, against alone"
+    section.at_most(slower, p95["apart"] / p95["quiet"], 1.3)
     names = {"ingest": "over HTTP", "copy": "COPY of all finished rows", "legs": "COPY of the legs alone"}
     section.table(
         ["", "records/s", "spread"],
         [[names[name], f"{s.median:,.0f}", f"{s.spread:.2f}"] for name, s in rates.items()],
+    )
+    section.table(
+        ["readers of the call log", "p95 ms", "spread"],
+        [
+            [words, f"{p95[name].median:.1f}", f"{p95[name].spread:.2f}"]
+            for name, words in (
+                ("quiet", "alone"),
+                ("apart", "while another process takes in records"),
+                ("together", "while the process that they ask takes in records"),
+            )
+        ],
     )
     section.text.append(
         f"{RECORDS:,} records of one organization in one request, to one web process: parsed, checked, numbers "
@@ -83,24 +108,52 @@ def _report(seen: Sequence[Round]) -> Section:
     return section
 
 
-def _round(world: World, site: Site, key: str, number: int) -> Round:
+def _round(world: World, site: Site, pages: Site, key: str, number: int) -> Round:
     people = [v for v in world.visitors if v.org_id == world.visitors[0].org_id]
-    bodies = [_body(world, people, f"{number} {size}", size) for size in (SMALL, RECORDS)]
-    _post(site, key, bodies[0])
+    rate(site, key, people, f"{number} few", SMALL)
     small_rss = _rss(site)
-    started = time.monotonic()
-    _post(site, key, bodies[1])
-    rate = RECORDS / (time.monotonic() - started)
+    taken = rate(site, key, people, f"{number} many", RECORDS)
+    large_rss = _rss(site)
     with world.server.connect(DATABASE) as connection:
         copied, legs = _copy_again(connection, people[0].org_id)
-    return Round(rate, copied, legs, small_rss, _rss(site))
+    body = _body(people, "MARK", RECORDS)
+    apart, together = (partial(_post_for_a_while, taking, key, body) for taking in (site, pages))
+    readers = (_readers(world, pages, doing) for doing in (_rest, apart, together))
+    return Round(taken, copied, legs, small_rss, large_rss, *readers)
+
+
+def _readers(world: World, site: Site, meanwhile: Callable[[], None]) -> float:
+    """The p95 in milliseconds of readers of the call log while something is done."""
+    pages = write_targets([visitor.target("/calls") for visitor in world.visitors[-20:]])
+    with Readers(site.port, pages) as readers:
+        meanwhile()
+    return readers.p95
+
+
+def _rest() -> None:
+    time.sleep(READ_SECONDS)
+
+
+def _post_for_a_while(site: Site, key: str, body: bytes) -> None:
+    """One body of new records after another, made of one by other ids."""
+    until = time.monotonic() + READ_SECONDS
+    while time.monotonic() < until:
+        _post(site, key, body.replace(b"MARK", secrets.token_hex(4).encode()))
+
+
+def rate(site: Site, key: str, people: Sequence[Visitor], prefix: str, records: int) -> float:
+    """Take in that many records of an organization in one request; returns how many a second."""
+    body = _body(people, prefix, records)
+    started = time.monotonic()
+    _post(site, key, body)
+    return records / (time.monotonic() - started)
 
 
 def _rss(site: Site) -> float:
     return max(process.memory_info().rss for process in site.worker_processes()) / 1e6
 
 
-def _body(world: World, people: Sequence[Any], prefix: str, size: int) -> bytes:
+def _body(people: Sequence[Visitor], prefix: str, size: int) -> bytes:
     until = datetime.now(UTC) - timedelta(days=120)
     office = Office("ingest", ZoneInfo(TIME_ZONE), [Person(v.extension, v.name, v.number) for v in people])
     days, legs = 1, list[Leg]()

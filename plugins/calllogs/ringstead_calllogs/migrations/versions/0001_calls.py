@@ -93,7 +93,8 @@ def _conversations() -> None:
         sa.Column("devices", JSONB, nullable=False),
         sa.Column("leg_count", sa.Integer(), nullable=False),
         sa.Column("trace_id", sa.Text()),
-        key=("started_at", "id"),
+        # The id first: so it finds one call by its id, and no page is ever read in this index's order.
+        key=("id", "started_at"),
         partition_by="started_at",
     )
     op.create_index(
@@ -107,7 +108,6 @@ def _conversations() -> None:
         ["org_id", sa.text("started_at DESC"), sa.text("id DESC")],
         postgresql_where=sa.text("is_primary"),
     )
-    op.create_index("ix_calllogs_conversation_id", "calllogs_conversation", ["org_id", "id"])
     create_month_partitions("calllogs_conversation")
 
 
