@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "core" / "tests" / 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from house import House, until
-from writers import BATCH, Writer, calls, transactions
+from writer import Writer
+from writers import BATCH, calls, transactions
 
 from ringstead.api.testing import Tenants
 from ringstead.db.engine import Database
