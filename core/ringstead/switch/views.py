@@ -8,7 +8,7 @@ from ringstead.switch.bodies import BodyRefused
 from ringstead.switch.nodes import authenticate
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
-from ringstead.web.transactions import is_database_away
+from ringstead.web.transactions import is_database_away, is_storage_full
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS = "5"
@@ -45,13 +45,17 @@ def receive(request: Request) -> Response:
 
 
 def _failed(path: str, error: Exception, plugin: str = "core") -> Response:
-    """503: nothing was acknowledged, so the switch keeps its message and sends it again."""
-    away = is_database_away(error)
-    if away:
+    """503, or 507 when a disk is full: nothing was acknowledged, so the switch keeps its message and sends it again."""
+    status, title = 503, "Not now"
+    if is_database_away(error):
         log.warning("switch.database_away", message=path, why=str(error).strip())
+        detail = "The database does not answer."
+    elif is_storage_full(error):
+        log.error("switch.storage_full", message=path, why=str(error).partition("\n")[0])
+        status, title, detail = 507, "No room", "The portal's storage is full."
     else:
         log.error("switch.failed", message=path, plugin=plugin, exc_info=error)
-    detail = "The database does not answer." if away else f"The handler of {path!r} failed."
-    answer = problem(503, "Not now", f"{detail} Nothing was acknowledged; send the message again.")
+        detail = f"The handler of {path!r} failed."
+    answer = problem(status, title, f"{detail} Nothing was acknowledged; send the message again.")
     answer.headers["Retry-After"] = _RETRY_SECONDS
     return answer

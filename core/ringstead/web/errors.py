@@ -28,7 +28,7 @@ from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
 from ringstead.web.scope import Use, icon_maker, page_scope
-from ringstead.web.transactions import is_database_away, needs_transaction
+from ringstead.web.transactions import is_database_away, is_storage_full, needs_transaction
 
 _ = messages("ringstead")
 log = structlog.get_logger(__name__)
@@ -337,9 +337,10 @@ def away(request: Request) -> Response:
 
 
 def unexpected(error: Exception, request: Request) -> Response:
-    """A fault of ours, or the database away."""
-    if is_database_away(error):
-        log.error("database.away", path=logged_path(request), why=str(error).partition("\n")[0])
+    """A fault of ours, or the database away or without room."""
+    if is_database_away(error) or is_storage_full(error):
+        what = "storage.full" if is_storage_full(error) else "database.away"
+        log.error(what, path=logged_path(request), why=str(error).partition("\n")[0])
         return away(request)
     reference = "".join(secrets.choice(_ALPHABET) for _letter in range(8))
     log.error(

@@ -1,5 +1,7 @@
 """Transactions of requests: which have one, which are tried again, and how a lost database shows."""
 
+import errno
+
 import pyramid_retry
 from pyramid.request import Request
 from sqlalchemy import Engine, event
@@ -7,10 +9,12 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# Addresses whose requests open their own sessions, organization by organization, or none at all.
 # Connection trouble, too many connections, and a server that stops or starts (PostgreSQL, appendix A).
 _AWAY = ("08", "53300", "57P")
+_DISK_FULL = "53100"
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEPT_BODY_BYTES = 256 * 1024
+# Addresses whose requests open their own sessions, organization by organization, or none at all.
 _OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
 
 
@@ -43,6 +47,13 @@ def is_database_away(error: BaseException | None) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     # An operational error without a state comes from the driver: there was nobody to give one.
     return isinstance(error, OperationalError) and (state is None or state.startswith(_AWAY))
+
+
+def is_storage_full(error: BaseException | None) -> bool:
+    """Whether an error says that a disk has no room: the database's, or this machine's own."""
+    if isinstance(error, DBAPIError):
+        return getattr(error.orig, "sqlstate", None) == _DISK_FULL
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 def retry_lost_connections(engine: Engine) -> None:

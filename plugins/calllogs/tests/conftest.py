@@ -35,10 +35,10 @@ class Switch:
         named = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **named}
         return self.app.post(f"/switch/v1/{path}", body, headers=named, status="*")
 
-    def post(self, *records: Any) -> Any:
+    def post(self, *records: Any, **headers: str) -> Any:
         """Records as JSON lines; bytes go as they are."""
         lines = [r if isinstance(r, bytes) else json.dumps(r).encode() for r in records]
-        return self.send(b"\n".join(lines), "application/x-ndjson")
+        return self.send(b"\n".join(lines), "application/x-ndjson", **headers)
 
     def accept(self, *records: Any) -> None:
         """Records that must all be taken."""
