@@ -13,6 +13,7 @@ from ringstead.db.engine import Database
 PLATFORM_TABLES = {
     "host",
     "job_failure",
+    "job_round",
     "operator_audit",
     "partner",
     "platform_setting",

@@ -136,13 +136,17 @@ class Setting:
 class JobSpec:
     """A background job. `run(database, **arguments)` takes ids, never rows, and must stand being run twice.
 
-    `every` is a cron expression for a periodic job, which gets no arguments.
+    `every` is a cron expression for a periodic job, which gets no arguments; with `per="organization"` it is run once
+    for each organization, as `run(database, org_id=…)`.
     """
 
     name: str
     run: "Callable[..., None]"
     every: str | None = None
     attempts: int = 10
+    per: Literal["organization"] | None = None
+    everywhere: bool = False
+    """Whether it is also run for organizations that are suspended or have the plugin off: what a law asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,18 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from ringstead.db.policy import ORG_RULE, protect
+from ringstead.db.listing import create_id_listing
+from ringstead.db.months import create_month_dropping, create_month_partitions
+from ringstead.db.policy import DIRECTORY_RULE, ORG, ORG_RULE, PARTNER, PARTNER_RULE, protect
+
+__all__ = [
+    "create_id_listing",
+    "create_month_dropping",
+    "create_month_partitions",
+    "create_partner_table",
+    "create_tenant_table",
+    "list_for_partner",
+]
 
 
 def create_tenant_table(
@@ -29,43 +40,31 @@ def create_tenant_table(
     protect(name, ORG_RULE)
 
 
-def create_month_partitions(name: str) -> None:
-    """Create the function `NAME_ensure_month(timestamptz)`, by which the application makes the partition of a month.
-
-    The application may not create tables, so the function runs with its owner's rights and does nothing but this. The
-    partition gets the parent's policies as its own too: a partition named directly must not go round them, and a backup
-    reads it directly. It is made apart
-    and then attached, which stops neither readers nor writers of the others; `CREATE TABLE … PARTITION OF` would.
-    Calls wait for one another, so make several months in one transaction, and nothing else in it.
+def create_partner_table(name: str, *columns: Any, key: tuple[str, ...] = ("id",)) -> None:
+    """Create a table of rows that belong to a partner and to none of its organizations: `partner_id`, primary key
+    `(partner_id, *key)`, policy and grants together. Inside an organization there are none of them.
     """
-    rule = ORG_RULE.replace("'", "''").replace("%", "%%")
-    op.execute(f"""
-        CREATE FUNCTION {name}_ensure_month(p_at timestamptz) RETURNS void
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-        DECLARE
-            v_from timestamptz := date_trunc('month', p_at, 'UTC');
-            v_name text := '{name}_' || to_char(v_from AT TIME ZONE 'UTC', 'YYYYMM');
-        BEGIN
-            IF to_regclass(v_name) IS NOT NULL THEN RETURN; END IF;
-            IF p_at NOT BETWEEN now() - interval '11 years' AND now() + interval '2 months' THEN
-                RAISE EXCEPTION 'no partition of {name} for %: further than 11 years back or 2 months ahead', p_at;
-            END IF;
-            PERFORM pg_advisory_xact_lock(hashtext('{name}_ensure_month'));
-            -- A new snapshot sees what was made while we waited; to_regclass may still remember that there was nothing.
-            IF EXISTS (SELECT FROM pg_class WHERE relname = v_name AND relnamespace = 'public'::regnamespace) THEN
-                RETURN;
-            END IF;
-            EXECUTE format('CREATE TABLE %I (LIKE {name} INCLUDING DEFAULTS INCLUDING GENERATED '
-                           'INCLUDING CONSTRAINTS)', v_name);
-            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_name);
-            EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_name);
-            EXECUTE format('CREATE POLICY tenant ON %I USING ({rule}) WITH CHECK ({rule})', v_name);
-            EXECUTE format('CREATE POLICY operator ON %I TO ringstead_operator USING (true) WITH CHECK (true)', v_name);
-            EXECUTE format('ALTER TABLE {name} ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
-                           v_name, v_from, (v_from AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
-        END $$
-    """)
-    op.execute(f"REVOKE ALL ON FUNCTION {name}_ensure_month(timestamptz) FROM PUBLIC")
-    op.execute(
-        f"GRANT EXECUTE ON FUNCTION {name}_ensure_month(timestamptz) TO ringstead_app, ringstead_operator"
+    op.create_table(
+        name,
+        sa.Column("partner_id", sa.Uuid(), nullable=False),
+        *columns,
+        sa.PrimaryKeyConstraint("partner_id", *key),
     )
+    protect(name, f"{PARTNER_RULE} AND {ORG} IS NULL")
+
+
+def list_for_partner(name: str) -> None:
+    """Let a partner list a tenant table's rows across its organizations: the model becomes `DirectoryScoped`.
+
+    The table gets `partner_id`, filled for the rows that there are, and by default with the session's own partner; its
+    policy shows a partner's session all of the partner's rows, and an organization's session still only its own.
+    """
+    op.add_column(name, sa.Column("partner_id", sa.Uuid(), nullable=True, server_default=sa.text(PARTNER)))
+    # The owner is held by the policies, too: let go for this one statement, in a transaction that nobody sees.
+    for table in (name, "organization"):
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(f"UPDATE {name} r SET partner_id = o.partner_id FROM organization o WHERE o.org_id = r.org_id")
+    for table in (name, "organization"):
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.alter_column(name, "partner_id", nullable=False)
+    op.execute(f"ALTER POLICY tenant ON {name} USING ({DIRECTORY_RULE}) WITH CHECK ({DIRECTORY_RULE})")

@@ -27,6 +27,7 @@ from ringstead.db.engine import Database
 from ringstead.jobs.arguments import decode
 from ringstead.jobs.failures import explain
 from ringstead.jobs.rescue import Rescuer
+from ringstead.jobs.rounds import due_at, queue_round, run_for
 
 LONGEST_WAIT: Final = 3600
 # Of procrastinate's worker, by the names that it gives them.
@@ -206,8 +207,14 @@ async def insist_on_cancelling(names: Collection[str], every: float, stop: async
 
 def _function(spec: JobSpec, database: Database) -> Callable[..., None]:
     def run(**stored: Any) -> None:
-        if spec.every is not None:
-            stored.pop("timestamp", None)  # the library tells periodic jobs for when they are
-        spec.run(database, **decode(stored))
+        # The library tells periodic jobs for when they are.
+        occurrence = stored.pop("timestamp", None) if spec.every is not None else None
+        arguments = decode(stored)
+        if spec.per is None:
+            spec.run(database, **arguments)
+        elif "org_id" in arguments:
+            run_for(database, spec, **arguments)
+        else:
+            queue_round(database, spec, due_at(occurrence))
 
     return run

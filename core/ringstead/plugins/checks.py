@@ -106,8 +106,10 @@ def _check_shape(plugin: str, hook: str, item: Any) -> None:
         function = getattr(item, field)
         # A job gets what it was queued with, a command its options; a periodic job gets nothing more.
         more = (isinstance(item, JobSpec) and item.every is None) or isinstance(item, Command)
-        if function is not None and not accepts(function, arguments, more):
-            called = f"must be an ordinary function called with ({', '.join(arguments)})"
+        by_name = ("org_id",) if isinstance(item, JobSpec) and item.per == "organization" else ()
+        if function is not None and not accepts(function, arguments, more, by_name):
+            told = (*arguments, *(f"{name}=…" for name in by_name))
+            called = f"must be an ordinary function called with ({', '.join(told)})"
             raise PluginFault(plugin, hook, called, field)
 
 
@@ -241,6 +243,12 @@ def _check_job(plugin: str, job: JobSpec) -> None:
     if job.every is not None and not _is_cron(job.every):
         raise PluginFault(
             plugin, "declare_jobs", f"{job.every!r} is not a cron expression of five fields", "every"
+        )
+    if job.per is not None and job.every is None:
+        raise PluginFault(plugin, "declare_jobs", "only a job with `every` is run per organization", "per")
+    if job.everywhere and job.per is None:
+        raise PluginFault(
+            plugin, "declare_jobs", "only a job per organization is run everywhere", "everywhere"
         )
     if job.attempts < 1:
         raise PluginFault(plugin, "declare_jobs", f"{job.attempts} must be at least 1", "attempts")

@@ -60,15 +60,18 @@ def spelled(annotation: Any) -> str:
     )
 
 
-def accepts(function: Callable[..., Any], names: tuple[str, ...], more: bool = False) -> bool:
+def accepts(
+    function: Callable[..., Any], names: tuple[str, ...], more: bool = False, by_name: tuple[str, ...] = ()
+) -> bool:
     """Whether a function can be called with so many positional arguments, and answers at once (is not async).
 
-    With `more`, it may want further arguments, by name.
+    It must take `by_name` by name; with `more`, it may want further arguments, by name.
     """
     if iscoroutinefunction(function):
         return False
     try:
-        (signature(function).bind_partial if more else signature(function).bind)(*names)
+        bind = signature(function).bind_partial if more else signature(function).bind
+        bind(*names, **dict.fromkeys(by_name))
     except TypeError:
         return False
     except ValueError:  # a function written in C, which does not say

@@ -1,8 +1,9 @@
 """What the worker does."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import delete
 
 from ringstead.api.models import TenantSession
 from ringstead.api.switch import Database
@@ -19,10 +20,8 @@ def announce(session: TenantSession, event: NoticePosted) -> None:
         notice.announced_at = datetime.now(UTC)
 
 
-def tidy(database: Database) -> None:
-    """Take down what has hung for a year, in every organization."""
-    with database.as_operator("noticeboard.tidy", "delete old notices") as session:
-        session.execute(
-            text("DELETE FROM noticeboard_notice WHERE created_at < now() - make_interval(days => :days)"),
-            {"days": KEEP_DAYS},
-        )
+def tidy(database: Database, *, org_id: UUID) -> None:
+    """Take down what has hung for a year in one organization."""
+    with database.run_as(org_id) as session:
+        oldest = datetime.now(UTC) - timedelta(days=KEEP_DAYS)
+        session.execute(delete(Notice).where(Notice.created_at < oldest))

@@ -117,7 +117,7 @@ def declare_settings() -> list[Setting]:
 
 @hookimpl
 def declare_jobs() -> list[JobSpec]:
-    return [JobSpec(name="noticeboard.tidy", run=tidy, every="15 2 * * *")]
+    return [JobSpec(name="noticeboard.tidy", run=tidy, every="15 2 * * *", per="organization")]
 
 
 @hookimpl
