@@ -35,6 +35,20 @@ TITLES: Final[Mapping[str, TranslationString]] = {
     FEATURE_ON: _("Turned a feature on"),
     FEATURE_OFF: _("Turned a feature off"),
 }
+_OF_PLUGINS: Final[dict[str, TranslationString]] = {}
+_EVERYDAY: Final[set[str]] = set()
+
+
+def declare_action(name: str, title: TranslationString, is_everyday: bool = False) -> str:
+    """Give a plugin's action its title, where the plugin is imported; returns the name.
+
+    An everyday action (looking at something) is kept like any other, and does not fill the activity that people see on
+    their account page, where they look for what was not them.
+    """
+    _OF_PLUGINS[name] = title
+    if is_everyday:
+        _EVERYDAY.add(name)
+    return name
 
 
 class Actor(Protocol):
@@ -85,11 +99,11 @@ def record(
 
 
 def own_entries(session: TenantSession, account_id: UUID, limit: int = 20) -> list[AuditEntry]:
-    """What somebody did lately, newest first; inside an organization, only what concerns it."""
+    """What somebody did lately, newest first, without the everyday; inside an organization, only what concerns it."""
     return list(
         session.scalars(
             select(AuditEntry)
-            .where(AuditEntry.actor_account_id == account_id)
+            .where(AuditEntry.actor_account_id == account_id, AuditEntry.action.not_in(sorted(_EVERYDAY)))
             .order_by(AuditEntry.id.desc())
             .limit(limit)
         )
@@ -112,5 +126,5 @@ def organization_entries(
 
 def title_of(entry: AuditEntry) -> str:
     """An entry's action in words; an action that nobody declared here shows by its name."""
-    title: str = TITLES.get(entry.action, entry.action)
+    title: str = TITLES.get(entry.action) or _OF_PLUGINS.get(entry.action, entry.action)
     return title

@@ -11,6 +11,7 @@ from ringstead.db.engine import Database
 
 # Tables that hold nobody's rows: platform data, or machinery whose rows carry ids and no content.
 PLATFORM_TABLES = {
+    "calllogs_dropped_month",
     "host",
     "job_failure",
     "job_round",

@@ -18,9 +18,10 @@ from sqlalchemy import text
 from ringstead.api.models import TenantScopeMissing, TenantSession
 from ringstead.api.switch import Database, SwitchNode
 from ringstead_calllogs.joining import Joined, LegRow
+from ringstead_calllogs.keeping import horizon
 from ringstead_calllogs.merging import Calls
 from ringstead_calllogs.models import Conversation, Leg
-from ringstead_calllogs.preparing import Row, prepare
+from ringstead_calllogs.preparing import Row, prepare, too_old
 from ringstead_calllogs.records import Rejection
 from ringstead_calllogs.rollups import PersonQuarter
 from ringstead_calllogs.storing import MOST_LEGS, Stored, any_merged, lock, newest_of_each, stage_legs, store
@@ -138,6 +139,10 @@ class Intake:
             self._outcome.rejected += [row.refused(_organization_field(row), what) for row in prepared.rows]
 
     def _take_in(self, session: TenantSession, prepared: "_Prepared") -> None:
+        prepared, late = _still_kept(session, prepared)
+        self._outcome.rejected += late
+        if not prepared.legs:
+            return
         stored = _store_legs(session, prepared)
         refused = [row for row in prepared.rows if row.record.id in stored.refused]
         what = f"Its call has {MOST_LEGS} legs already. Do all calls of this switch have the same linked_id?"
@@ -155,9 +160,25 @@ class _Prepared(NamedTuple):
     joined: Joined
 
 
+def _still_kept(session: TenantSession, prepared: _Prepared) -> tuple[_Prepared, list[Rejection]]:
+    """Without what has gone behind the horizon since it was prepared, and why."""
+    oldest = min(leg.started_at for leg in prepared.legs)
+    since = horizon(session, oldest, datetime.now(UTC))
+    if since is None or oldest >= since:
+        return prepared, []
+    kept = [leg for leg in prepared.legs if leg.started_at >= since]
+    gone = {leg.key for leg in prepared.legs} - {leg.key for leg in kept}
+    late = [too_old(row, since) for row in prepared.rows if row.record.id in gone]
+    return prepared._replace(legs=kept, joined=Joined()), late
+
+
 def _store_legs(session: TenantSession, prepared: _Prepared) -> Stored:
     legs, staged = prepared.legs, stage_legs(session, prepared.legs)
     merging = [(merged, row.record.call) for row in prepared.rows for merged in row.record.merges]
+    if merging:
+        taken = {leg.key for leg in legs}
+        rows = (row for row in prepared.rows if row.record.id in taken)
+        merging = [(merged, row.record.call) for row in rows for merged in row.record.merges]
     if not merging and not any_merged(session, staged):
         return store(session, staged, (), prepared.joined)
     calls = Calls(session, {leg.linked_id for leg in legs} | {name for pair in merging for name in pair})

@@ -20,6 +20,8 @@ _TELLING: Final = ("answered", "voicemail", "forwarded", "missed", "blocked", "a
 _MISSED: Final = UNANSWERED - {"answered_elsewhere"} | {"voicemail", "abandoned"}
 _CONVERSATIONS: Final = uuid5(NAMESPACE_URL, "calllogs:conversation").bytes
 _ZERO: Final = UUID(int=0)
+ERASED: Final = UUID(int=2**128 - 1)
+"""Stands in legs for whoever was erased: somebody of the organization, of whom nothing is known, and no row is made."""
 
 
 class LegRow(NamedTuple):
@@ -120,15 +122,19 @@ class Joined:
 def people_of(legs: Iterable[LegRow]) -> set[UUID]:
     """The subscribers whose legs these are."""
     ends = {leg.from_subscriber_id for leg in legs} | {leg.to_subscriber_id for leg in legs}
-    return {person for person in ends if person is not None}
+    return {person for person in ends if person is not None and person != ERASED}
 
 
 def conversations(legs: Sequence[LegRow]) -> list[ConversationRow]:
-    """The rows of `Conversation` for the legs of one call: one for each subscriber in it, but at least one."""
+    """The rows of `Conversation` for the legs of one call: one for each subscriber in it, but at least one.
+
+    A call in which everybody was erased has none.
+    """
     ordered = sorted(legs, key=_order) if len(legs) > 1 else legs
     people = people_of(ordered)
     if not people:
-        return [_conversation(None, ordered, ordered)]
+        is_erased = any(ERASED in (leg.from_subscriber_id, leg.to_subscriber_id) for leg in ordered)
+        return [] if is_erased else [_conversation(None, ordered, ordered)]
     if len(people) == 1:
         [person] = people
         mine = [leg for leg in ordered if person in (leg.from_subscriber_id, leg.to_subscriber_id)]
@@ -238,7 +244,7 @@ def _of_caller(side: Sequence[LegRow]) -> str:
 
 def _calling_party(leg: LegRow) -> Party:
     """Who called."""
-    return Party(leg.from_number, leg.from_name, leg.from_subscriber_id)
+    return Party(leg.from_number, leg.from_name, _known(leg.from_subscriber_id))
 
 
 def _dialled_party(side: Sequence[LegRow], telling: LegRow) -> Party:
@@ -246,9 +252,13 @@ def _dialled_party(side: Sequence[LegRow], telling: LegRow) -> Party:
     wanted = side[0].requested_number
     reached = next((leg for leg in side if wanted is not None and leg.to_number == wanted), None)
     if reached is None and wanted is not None and len({leg.to_number for leg in side}) > 1:
-        return Party(wanted, side[0].requested_name, side[0].requested_subscriber_id)
+        return Party(wanted, side[0].requested_name, _known(side[0].requested_subscriber_id))
     leg = reached or telling
-    return Party(leg.to_number, leg.to_name, leg.to_subscriber_id)
+    return Party(leg.to_number, leg.to_name, _known(leg.to_subscriber_id))
+
+
+def _known(person: UUID | None) -> UUID | None:
+    return None if person == ERASED else person
 
 
 @lru_cache(maxsize=20_000)

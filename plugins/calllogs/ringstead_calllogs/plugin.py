@@ -4,6 +4,7 @@ from ringstead.api import (
     API_VERSION,
     Card,
     Command,
+    JobSpec,
     NavItem,
     Permission,
     PluginInfo,
@@ -16,7 +17,18 @@ from ringstead.api import (
     translations,
 )
 from ringstead.api.models import TenantSession
-from ringstead_calllogs import __version__, call_views, cards, rebuilding, report_views, views
+from ringstead_calllogs import (
+    __version__,
+    call_views,
+    cards,
+    keeping,
+    months,
+    partner_counts,
+    rebuilding,
+    report_views,
+    retention,
+    views,
+)
 from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ, REPORT
 from ringstead_calllogs.switch import (
     receive_asterisk_cdr,
@@ -139,7 +151,23 @@ def declare_settings() -> list[Setting]:
             default=[],
             level="organization",
             help=_("Their calls count for the organization and stand in no person’s line."),
-        )
+        ),
+        *keeping.settings(),
+    ]
+
+
+@hookimpl
+def declare_jobs() -> list[JobSpec]:
+    return [
+        JobSpec(
+            name="calllogs.retain",
+            run=retention.retain,
+            every="20 2 * * *",
+            per="organization",
+            everywhere=True,
+        ),
+        JobSpec(name="calllogs.drop_months", run=months.drop_months, every="50 4 * * *"),
+        JobSpec(name="calllogs.count_partners", run=partner_counts.count_partners, every="* * * * *"),
     ]
 
 
@@ -174,7 +202,7 @@ def declare_switch_messages() -> list[SwitchMessage]:
 
 @hookimpl
 def declare_commands() -> list[Command]:
-    return rebuilding.commands()
+    return [*rebuilding.commands(), *retention.commands()]
 
 
 @hookimpl

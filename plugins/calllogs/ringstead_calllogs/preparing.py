@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import TenantSession, new_id
-from ringstead.api.preferences import load_preferences
+from ringstead.api.preferences import Preferences, load_preferences
 from ringstead_calllogs.joining import LegRow
+from ringstead_calllogs.keeping import kept_since
 from ringstead_calllogs.numbers import bare_number, stored_number
 from ringstead_calllogs.records import MENDS, PARTIES, Guess, Party, Record, Rejection, utc
 
@@ -26,21 +28,22 @@ class Row:
     record: Record
     terms: Terms | None = None
 
-    def refused(self, field: str, what: str) -> Rejection:
-        """Why the row is not taken."""
-        name, mend = (self.terms or {}).get(field, (field, MENDS[field]))
-        return Rejection(self.line, self.record.id, name, what, mend)
+    def refused(self, field: str, what: str, mend: str = "") -> Rejection:
+        """Why the row is not taken; without a `mend`, the field's own."""
+        name, usual = (self.terms or {}).get(field, (field, MENDS[field]))
+        return Rejection(self.line, self.record.id, name, what, mend or usual)
 
 
 def prepare(
     session: TenantSession, declared: Mapping[str, Any], node_id: UUID, rows: Sequence[Row]
 ) -> tuple[list[LegRow], list[Rejection]]:
-    """The rows as legs, and why some are none: they name people whom the session's organization does not have."""
-    region = str(load_preferences(session, declared)["core.region"])
+    """The rows as legs, and why some are none: they name people whom the session's organization does not have, or are
+    older than it keeps calls."""
+    preferences = load_preferences(session, declared)
+    rows, rejected = _young_enough(session, preferences, rows)
     parties = {party for row in rows for party in row.record.parties}
-    ends = People.named_in(session, region, parties).ends(parties)
+    ends = People.named_in(session, str(preferences["core.region"]), parties).ends(parties)
     legs: list[LegRow] = []
-    rejected: list[Rejection] = []
     for row in rows:
         record = row.record
         caller, called = ends[record.caller], ends[record.called]
@@ -50,6 +53,24 @@ def prepare(
         else:
             legs.append(_leg(session.org_id, node_id, record, caller, requested, called))
     return legs, rejected
+
+
+def _young_enough(
+    session: TenantSession, preferences: Preferences, rows: Sequence[Row]
+) -> tuple[Sequence[Row], list[Rejection]]:
+    oldest = min(row.record.started_at for row in rows)
+    since = kept_since(session, preferences, oldest, datetime.now(UTC))
+    if since is None or oldest >= since:
+        return rows, []
+    refused = [too_old(row, since) for row in rows if row.record.started_at < since]
+    return [row for row in rows if row.record.started_at >= since], refused
+
+
+def too_old(row: Row, since: datetime) -> Rejection:
+    """Why a row is not taken whose leg began before the time for which the organization keeps calls."""
+    what = f"The organization keeps calls since {since:%Y-%m-%d} only."
+    mend = "Send calls while they are kept, or let the organization keep them longer (calllogs.keep_days)."
+    return row.refused("started_at", what, mend)
 
 
 def _unknown(row: Row, ends: Mapping[Party, End | None]) -> Rejection:

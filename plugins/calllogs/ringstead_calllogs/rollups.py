@@ -3,6 +3,7 @@
 A quarter, because the hours and days of every time zone are whole numbers of them. A row is computed anew from the
 conversations of its quarter whenever one of them comes, changes or goes, so it is right whatever came late or twice;
 a quarter whose last call went away keeps a row of zeros. Pages and reports add up rows and count nothing themselves.
+Calls that are removed for their age are not counted away: quarters behind the horizon stay as they are.
 """
 
 from collections.abc import Iterable
@@ -14,28 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringstead.api.bulk import stage
-from ringstead.api.models import Base, OrgScoped, TenantSession
+from ringstead.api.models import Base, DirectoryScoped, OrgScoped, TenantSession
+from ringstead_calllogs import partner_counts
+from ringstead_calllogs.keeping import still_counted
+from ringstead_calllogs.measures import MEASURES as MEASURES
+from ringstead_calllogs.measures import Measures
 from ringstead_calllogs.models import table_of
 
 QUARTER: Final = timedelta(minutes=15)
-
-
-class Measures:
-    """What is counted. Seconds are whole; `wait` is how long incoming calls rang, `talk` is of all calls.
-
-    `answered`, `missed` and `elsewhere` (a colleague took it, it was forwarded or blocked) are the incoming calls,
-    `dialled` the outgoing ones, of which `reached` were answered; `internal` are those that stayed inside.
-    """
-
-    answered: Mapped[int]
-    missed: Mapped[int]
-    elsewhere: Mapped[int]
-    dialled: Mapped[int]
-    reached: Mapped[int]
-    internal: Mapped[int]
-    talk_seconds: Mapped[int]
-    wait_seconds: Mapped[int]
-    longest_wait: Mapped[int]
 
 
 class PersonQuarter(Measures, OrgScoped, Base):
@@ -47,15 +34,17 @@ class PersonQuarter(Measures, OrgScoped, Base):
     at: Mapped[datetime] = mapped_column(primary_key=True)
 
 
-class OfficeQuarter(Measures, OrgScoped, Base):
-    """The organization's calls that began in the quarter of an hour from `at`, each call once."""
+class OfficeQuarter(Measures, DirectoryScoped, Base):
+    """The organization's calls that began in the quarter of an hour from `at`, each call once.
+
+    They tell nothing about a person, and stay when calls are removed for their age.
+    """
 
     __tablename__ = "calllogs_office_quarter"
 
     at: Mapped[datetime] = mapped_column(primary_key=True)
 
 
-MEASURES: Final = tuple(Measures.__annotations__)
 _COUNTS: Final = """
     count(*) FILTER (WHERE kind = 'received' AND disposition = 'answered') AS answered,
     count(*) FILTER (WHERE kind = 'missed') AS missed,
@@ -91,9 +80,10 @@ _SUMS: Final = ", ".join(
 )
 _ADD: Final = f"""
     INSERT INTO {{table}} AS known (org_id, {{key}}, {_NAMES})
-    SELECT org_id, {{whose}} {_QUARTER}, {_COUNTS} FROM {{staged}} WHERE {{which}}
+    SELECT org_id, {{whose}} {_QUARTER}, {_COUNTS} FROM {{staged}} WHERE {{which}} AND started_at >= coalesce(
+        (SELECT until FROM calllogs_horizon WHERE org_id = :org), '-infinity')
     GROUP BY org_id, {{whose}} {_QUARTER}
-    ON CONFLICT (org_id, {{key}}) DO UPDATE SET ({_NAMES}) = ROW ({_SUMS})
+    ON CONFLICT (org_id, {{key}}) DO UPDATE SET ({_NAMES}) = ROW ({_SUMS}) RETURNING at
 """
 
 
@@ -104,7 +94,8 @@ def add(session: TenantSession, staged: str) -> None:
         (OfficeQuarter, "at", "", "is_primary"),
     ):
         statement = _ADD.format(table=table_of(model).name, key=key, whose=whose, which=which, staged=staged)
-        session.execute(text(statement))
+        counted = session.scalars(text(statement), {"org": session.org_id}).all()
+    partner_counts.note(session, counted)  # the organization's, which came last
 
 
 def quarter_of(moment: datetime) -> datetime:
@@ -114,7 +105,7 @@ def quarter_of(moment: datetime) -> datetime:
 
 def refresh(session: TenantSession, changed: Iterable[tuple[UUID | None, datetime]]) -> None:
     """Count anew the quarters in which these persons' calls began (None: calls that reached nobody)."""
-    quarters = {(person, quarter_of(at)) for person, at in changed}
+    quarters = still_counted(session, ((person, quarter_of(at)) for person, at in changed))
     office = {at for _, at in quarters}
     people = [(person, at) for person, at in quarters if person is not None]
     if people:
@@ -127,6 +118,7 @@ def refresh(session: TenantSession, changed: Iterable[tuple[UUID | None, datetim
         )
     if office:
         _recount(session, OfficeQuarter, ("at",), [(at,) for at in office], "call.is_primary")
+        partner_counts.note(session, office)
 
 
 def _recount(
