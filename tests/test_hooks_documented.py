@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.installation import ROOT
 
-from ringstead.api import CallAction, PluginInfo, SearchHit, contributions, hookspecs
+from ringstead.api import CallAction, Erasure, PersonalData, PluginInfo, SearchHit, contributions, hookspecs
 from ringstead.plugins.loader import load_plugins
 
 PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -26,6 +26,8 @@ RETURNED: dict[str, type] = {
     "plugin_info": PluginInfo,
     "search": SearchHit,
     "call_actions": CallAction,
+    "export_person": PersonalData,
+    "erase_person": Erasure,
 }
 
 
@@ -43,7 +45,12 @@ def rows(section: str) -> set[str]:
 
 
 def test_every_kind_of_hook_is_known() -> None:
-    assert set(HOOKS) == {"plugin_info", *hookspecs.DECLARE_HOOKS, *hookspecs.ASK_HOOKS}
+    assert set(HOOKS) == {
+        "plugin_info",
+        *hookspecs.DECLARE_HOOKS,
+        *hookspecs.ASK_HOOKS,
+        *hookspecs.PRIVACY_HOOKS,
+    }
 
 
 @pytest.mark.parametrize("name", sorted(HOOKS))

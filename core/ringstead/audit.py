@@ -23,6 +23,8 @@ PASSWORD_RESET_ASKED: Final = "password.reset-asked"
 PASSWORD_RESET: Final = "password.reset"
 FEATURE_ON: Final = "feature.on"
 FEATURE_OFF: Final = "feature.off"
+DATA_EXPORTED: Final = "privacy.exported"
+DATA_ERASED: Final = "privacy.erased"
 
 TITLES: Final[Mapping[str, TranslationString]] = {
     SIGNED_IN: _("Signed in"),
@@ -34,6 +36,8 @@ TITLES: Final[Mapping[str, TranslationString]] = {
     PASSWORD_RESET: _("Set a new password by email"),
     FEATURE_ON: _("Turned a feature on"),
     FEATURE_OFF: _("Turned a feature off"),
+    DATA_EXPORTED: _("Downloaded a person’s data"),
+    DATA_ERASED: _("Erased a person’s data"),
 }
 _OF_PLUGINS: Final[dict[str, TranslationString]] = {}
 _EVERYDAY: Final[set[str]] = set()

@@ -100,6 +100,8 @@ CORE = {
     **both("reset.submit", "/reset/nonsense", 404, visitor=404),
     **both("account", "/account", 200, visitor=TO_SIGN_IN),
     **both("account.password", "/account/password", 422, visitor=TO_SIGN_IN, current=""),
+    "core.account.data": portal("/account/data", 200),
+    "core.account.data.page": portal("/account/data", 303, visitor=303),
     **both("account.password.page", "/account/password", 303, visitor=303),
     **both("account.sign_out.page", "/account/sessions/{session}/sign-out", 303, visitor=303),
     **both("account.sign_out_everywhere.page", "/account/sign-out-everywhere", 303, visitor=303),

@@ -4,7 +4,7 @@ Every string that a person reads is a translation string (`translations("your_pa
 the plugin's name: `calllogs.list`, `calllogs:call:read`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -225,6 +225,30 @@ class CallAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalData:
+    """A part of what is known about a person: `name` becomes the name of a file, `rows` what is in it.
+
+    Rows are mappings of what JSON can hold, and UUIDs and times. Give a generator where there may be many: they are
+    read once, one after another.
+    """
+
+    name: str
+    rows: Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What was erased of a person: a few words, and how many of it."""
+
+    what: str
+    count: int
+
+
+class ErasureRefused(Exception):
+    """A person's data must be kept (a legal hold); the message says why. Then nothing is erased, anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contributions:
     """All that one plugin declared, checked."""
 
@@ -238,4 +262,4 @@ class Contributions:
     switch_messages: tuple[SwitchMessage, ...] = ()
     commands: tuple[Command, ...] = ()
     hooks: Mapping[str, Any] = field(default_factory=dict)
-    """The plugin's implementations of ask hooks, by hook name."""
+    """The plugin's implementations of ask and privacy hooks, by hook name."""

@@ -1,7 +1,8 @@
 """The hooks of Ringstead: the whole list of what the portal asks a plugin.
 
 *Declare* hooks run once at start and return what the plugin contributes. *Ask* hooks run per request, through the gate,
-only for plugins that are on for the organization. `docs/hooks.md` explains each; a test compares the two.
+only for plugins that are on for the organization. *Privacy* hooks are asked of every plugin, on or off, because rows
+stay where a plugin is off. `docs/hooks.md` explains each; a test compares the two.
 """
 
 from typing import TYPE_CHECKING
@@ -13,10 +14,12 @@ from ringstead.api.contributions import (
     CallInfo,
     Card,
     Command,
+    Erasure,
     EventListener,
     JobSpec,
     NavItem,
     Permission,
+    PersonalData,
     PluginInfo,
     Route,
     SearchHit,
@@ -25,6 +28,8 @@ from ringstead.api.contributions import (
 )
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ringstead.db.session import TenantSession
     from ringstead.tenancy.context import TenantContext
 
@@ -93,6 +98,16 @@ def call_actions(ctx: "TenantContext", session: "TenantSession", call: CallInfo)
     """What the reader may do about a call that they have opened: save the caller, block the number, explain the way."""
 
 
+@hookspec
+def export_person(session: "TenantSession", subscriber_id: "UUID") -> list[PersonalData]:  # type: ignore[empty-body]
+    """Everything that the plugin knows about a subscriber, for themselves to have."""
+
+
+@hookspec
+def erase_person(session: "TenantSession", subscriber_id: "UUID", despite_hold: bool) -> list[Erasure]:  # type: ignore[empty-body]
+    """Forget a subscriber, and leave to others what is theirs."""
+
+
 DECLARE_HOOKS: dict[str, type] = {
     "declare_permissions": Permission,
     "declare_routes": Route,
@@ -105,3 +120,4 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_commands": Command,
 }
 ASK_HOOKS = ("search", "call_actions")
+PRIVACY_HOOKS = ("export_person", "erase_person")

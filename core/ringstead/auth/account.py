@@ -14,6 +14,7 @@ from ringstead import audit
 from ringstead.api import TenantContext, translations
 from ringstead.auth import sessions
 from ringstead.auth.answers import busy, refused, too_many
+from ringstead.auth.data import EXPORT
 from ringstead.auth.guard import SignInGuard
 from ringstead.auth.jobs import tell_password_changed
 from ringstead.auth.membership import partner_session, places
@@ -63,6 +64,7 @@ def _page(context: TenantContext, request: Request) -> dict[str, Any]:
         "browsers": browsers,
         "entries": entries,
         "may_choose": _belongs_elsewhere(context, request),
+        "may_export": context.subscriber is not None and context.can(EXPORT.name),
         "errors": {},
         "banner": None,
     }

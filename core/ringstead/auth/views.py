@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ringstead.api import PUBLIC, SIGNED_IN, NavItem, Permission, Route, translations
-from ringstead.auth import account, reset, sign_in
+from ringstead.auth import account, data, reset, sign_in
 from ringstead.auth.paths import ACCOUNT, CHOOSE
 from ringstead.web.views import leads_to
 
@@ -37,6 +37,8 @@ def routes() -> list[Route]:
             post,
             "core/account.pt",
         ),
+        _route("account.data", "/account/data", data.download_data, data.EXPORT.name, post),
+        _route("account.data.page", "/account/data", to_account, PUBLIC, get),
         *_both("account.password.page", "/account/password", to_account, PUBLIC, get),
         *_both("account.sign_out.page", "/account/sessions/{id}/sign-out", to_account, PUBLIC, get),
         *_both("account.sign_out_everywhere.page", "/account/sign-out-everywhere", to_account, PUBLIC, get),
@@ -52,8 +54,8 @@ def routes() -> list[Route]:
 
 
 def permissions() -> list[Permission]:
-    """None of its own: everybody may sign in, and everybody who did may look after his account."""
-    return []
+    """Everybody may sign in, and everybody who did may look after his account; a subscriber may have their data."""
+    return [data.EXPORT]
 
 
 def navigation() -> list[NavItem]:

@@ -12,6 +12,7 @@ from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
 from ringstead.cli.nodes import nodes
 from ringstead.cli.plugins import plugins
+from ringstead.cli.privacy import privacy
 from ringstead.cli.roles import roles
 from ringstead.cli.run import run
 from ringstead.cli.serve import serve, worker
@@ -33,7 +34,22 @@ def cli() -> None:
     configure_logging("critical")
 
 
-for command in (serve, worker, demo, doctor, db, jobs, mail, nodes, plugins, roles, run, settings, tenants):
+for command in (
+    serve,
+    worker,
+    demo,
+    doctor,
+    db,
+    jobs,
+    mail,
+    nodes,
+    plugins,
+    privacy,
+    roles,
+    run,
+    settings,
+    tenants,
+):
     cli.add_command(command)
 
 

@@ -151,7 +151,7 @@ def hook_functions(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
     """The hook implementations of a plugin as (hook name, function that takes the hook's keywords)."""
     manager = new_manager()
     manager.register(plugin.module, plugin.name)
-    for name in (*hookspecs.DECLARE_HOOKS, *hookspecs.ASK_HOOKS):
+    for name in (*hookspecs.DECLARE_HOOKS, *hookspecs.ASK_HOOKS, *hookspecs.PRIVACY_HOOKS):
         for implementation in getattr(manager.hook, name).get_hookimpls():
             yield name, _accepting(implementation.function, implementation.argnames)
 

@@ -1,13 +1,16 @@
 """The core's own contributions, by the same hooks that every plugin uses. It is on for every organization."""
 
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from ringstead import __version__
 from ringstead.api import (
     API_VERSION,
+    Erasure,
     JobSpec,
     NavItem,
     Permission,
+    PersonalData,
     PluginInfo,
     Route,
     SearchHit,
@@ -15,6 +18,7 @@ from ringstead.api import (
     hookimpl,
 )
 from ringstead.api import TenantContext as Context
+from ringstead.auth import personal
 from ringstead.auth import views as auth
 from ringstead.db.session import TenantSession
 from ringstead.tenancy import console
@@ -87,6 +91,16 @@ def declare_jobs() -> list[JobSpec]:
     from ringstead.auth import jobs as auth_jobs
 
     return auth_jobs.jobs()
+
+
+@hookimpl
+def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
+    return personal.export_person(session, subscriber_id)
+
+
+@hookimpl
+def erase_person(session: TenantSession, subscriber_id: UUID) -> list[Erasure]:
+    return personal.erase_person(session, subscriber_id)
 
 
 @hookimpl

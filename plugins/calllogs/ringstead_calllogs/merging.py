@@ -63,8 +63,9 @@ class Calls:
         if old == new:
             return new
         session = self._session
+        # Both: a call that reached nobody has a row of its own, which is not that of any person of the whole.
         legs = legs_of_calls(session, [old])
-        rejoin(session, legs, [])
+        rejoin(session, [*legs, *legs_of_calls(session, [new])], [])
         for person in people_of(legs):
             ids = (conversation_id(session.org_id, person, linked) for linked in (old, new))
             session.execute(

@@ -1,12 +1,16 @@
 """Everything that the call logs contribute."""
 
+from uuid import UUID
+
 from ringstead.api import (
     API_VERSION,
     Card,
     Command,
+    Erasure,
     JobSpec,
     NavItem,
     Permission,
+    PersonalData,
     PluginInfo,
     Route,
     SearchHit,
@@ -21,6 +25,8 @@ from ringstead_calllogs import (
     __version__,
     call_views,
     cards,
+    erasing,
+    exporting,
     keeping,
     months,
     partner_counts,
@@ -203,6 +209,16 @@ def declare_switch_messages() -> list[SwitchMessage]:
 @hookimpl
 def declare_commands() -> list[Command]:
     return [*rebuilding.commands(), *retention.commands()]
+
+
+@hookimpl
+def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
+    return exporting.export_person(session, subscriber_id)
+
+
+@hookimpl
+def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool) -> list[Erasure]:
+    return erasing.erase_person(session, subscriber_id, despite_hold)
 
 
 @hookimpl

@@ -34,6 +34,7 @@ from ringstead.api import Command, translations
 from ringstead.api.audit import declare_action, record
 from ringstead.api.models import Base, OrgScoped, TenantSession, new_id
 from ringstead.api.switch import Database
+from ringstead_calllogs.erasing import TOMBSTONE
 from ringstead_calllogs.joining import LegRow, by_call, conversation_id, people_of
 from ringstead_calllogs.keeping import Rule, move_horizon, read_rule
 from ringstead_calllogs.models import Leg, LegKey, Merge
@@ -135,6 +136,12 @@ _ORPHANS: Final = text("""
 _OLD_QUARTERS: Final = (
     select(func.count()).select_from(PersonQuarter).where(PersonQuarter.at < bindparam("until"))
 )
+# Keys of legs of people who were erased, which no call knows any more.
+_TOMBSTONES: Final = text("""
+    DELETE FROM calllogs_leg_key WHERE org_id = :org AND id IN (
+        SELECT id FROM calllogs_leg_key WHERE org_id = :org AND linked_id >= :mark AND linked_id < :mark || :day
+        LIMIT :limit)
+""")
 _QUARTERS: Final = text("""
     DELETE FROM calllogs_person_quarter WHERE org_id = :org AND at < :until AND (subscriber_id, at) IN (
         SELECT subscriber_id, at FROM calllogs_person_quarter WHERE org_id = :org AND at < :until LIMIT :limit)
@@ -201,12 +208,13 @@ def _pieces(database: Database, org_id: UUID, run_id: UUID, since: datetime) -> 
     with database.run_as(org_id) as session:
         lock(session)
         yield _note(session, run_id, Removed(conversations=_count(session, _ORPHANS, values)))
-    while True:
-        with database.run_as(org_id) as session:
-            gone = _note(session, run_id, Removed(person_quarters=_count(session, _QUARTERS, values)))
-        yield gone
-        if gone.person_quarters < AT_ONCE * 5:
-            return
+    values |= {"mark": TOMBSTONE, "day": f"{since:%Y-%m-%d}"}
+    for statement, kind in ((_TOMBSTONES, "leg_keys"), (_QUARTERS, "person_quarters")):
+        count = values["limit"]
+        while count == values["limit"]:
+            with database.run_as(org_id) as session:
+                count = _count(session, statement, values)
+                yield _note(session, run_id, Removed(**{kind: count}))
 
 
 def _note(session: TenantSession, run_id: UUID, removed: Removed) -> Removed:
