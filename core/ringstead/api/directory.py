@@ -1,4 +1,4 @@
-"""Who is who in an organization, for plugins."""
+"""Who is who in an organization, and which organizations a partner has, for plugins."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,10 +8,10 @@ from sqlalchemy import Text, Uuid, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ringstead.db.session import TenantSession
-from ringstead.tenancy.context import SubscriberInfo
-from ringstead.tenancy.models import Subscriber
+from ringstead.tenancy.context import OrganizationInfo, SubscriberInfo
+from ringstead.tenancy.models import Organization, Subscriber
 
-__all__ = ["SubscriberInfo", "find_subscribers"]
+__all__ = ["OrganizationInfo", "SubscriberInfo", "find_organizations", "find_subscribers"]
 
 _COLUMNS = (Subscriber.id, Subscriber.name, Subscriber.extension, Subscriber.number)
 _IDS, _TEXTS = (any_(bindparam("wanted", type_=ARRAY(kind))) for kind in (Uuid(), Text()))
@@ -38,3 +38,10 @@ def find_subscribers(
             for row in session.execute(statement, {"wanted": wanted}):
                 found[row.id] = SubscriberInfo(*row)
     return list(found.values())
+
+
+def find_organizations(session: TenantSession, ids: Iterable[UUID]) -> list[OrganizationInfo]:
+    """The organizations with these ids, in a partner's session: those of the partner."""
+    statement = select(Organization.org_id, Organization.slug, Organization.name)
+    wanted = statement.where(Organization.org_id == any_(bindparam("wanted", type_=ARRAY(Uuid()))))
+    return [OrganizationInfo(*row) for row in session.execute(wanted, {"wanted": list(set(ids))})]

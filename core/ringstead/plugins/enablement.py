@@ -5,7 +5,7 @@ seen by the next request of every process, and the set behind a version is read 
 (`ringstead.db.listen`) lets processes drop stale sets early.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from uuid import UUID
 
@@ -32,14 +32,20 @@ class Enablement:
 
     def features(self, session: TenantSession, versions: Versions) -> FeatureSet:
         """The features of the session's organization; `versions` are (organization's, partner's)."""
-        org_id = session.org_id
+        return self._cached(session.org_id, versions, lambda: enabled_plugins(session))
+
+    def partner_features(self, session: TenantSession, partner_id: UUID, version: int) -> FeatureSet:
+        """The features of a partner's console: what works here and the partner does not refuse."""
+        return self._cached(partner_id, (0, version), lambda: self.registry.active - refused_plugins(session))
+
+    def _cached(self, owner: UUID, versions: Versions, read: Callable[[], frozenset[str]]) -> FeatureSet:
         with self._lock:
-            cached = self._sets.get(org_id)
+            cached = self._sets.get(owner)
         if cached is not None and cached[0] == versions:
             return cached[1]
-        features = self.registry.feature_set(enabled_plugins(session) & self.registry.active)
+        features = self.registry.feature_set(read() & self.registry.active)
         with self._lock:
-            self._sets[org_id] = (versions, features)
+            self._sets[owner] = (versions, features)
         return features
 
     def forget(self, org_id: UUID) -> None:
@@ -56,8 +62,12 @@ class Enablement:
 def enabled_plugins(session: TenantSession) -> frozenset[str]:
     """Names of the plugins that the session's organization has on and its partner allows."""
     on = session.scalars(select(OrganizationFeature.plugin).where(OrganizationFeature.enabled)).all()
-    refused = session.scalars(select(PartnerFeature.plugin).where(~PartnerFeature.allowed)).all()
-    return frozenset(on) - frozenset(refused)
+    return frozenset(on) - refused_plugins(session)
+
+
+def refused_plugins(session: TenantSession) -> frozenset[str]:
+    """Names of the plugins that the session's partner does not allow."""
+    return frozenset(session.scalars(select(PartnerFeature.plugin).where(~PartnerFeature.allowed)))
 
 
 def set_features(session: TenantSession, plugins: Iterable[str], enabled: bool) -> None:

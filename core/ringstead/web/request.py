@@ -55,7 +55,7 @@ def build_context(request: Request) -> TenantContext:
     preferences = Preferences(request.declared_settings, row.settings)
     enablement: Enablement = request.registry["ringstead.enablement"]
     features = (
-        registry.feature_set(frozenset())
+        enablement.partner_features(request.db, request.site.partner.id, row.partner_features_version)
         if row.org_id is None
         else enablement.features(request.db, (row.org_features_version or 0, row.partner_features_version))
     )

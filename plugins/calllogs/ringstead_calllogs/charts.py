@@ -102,6 +102,11 @@ def hour_chart(sums: Sequence[Sum], span: Span, fmt: Formats) -> Chart:
     return _chart(sums, span, "hours", fmt)
 
 
+def sums_chart(sums: Sequence[Sum], span: Span, by: str, fmt: Formats) -> Chart:
+    """A chart of sums by hour of the day, or of at most `MOST_DAYS` days by day."""
+    return _chart(sums, span, "hours" if by == "hour" else by, fmt)
+
+
 def _chart(sums: Sequence[Sum], span: Span, by: str, fmt: Formats) -> Chart:
     places = _places(span, by, fmt.zone)
     by_place = {one.place: one for one in sums}
@@ -141,11 +146,21 @@ def _selected(place: Any) -> Select[Any]:
     )
 
 
+def hour_of(moment: Any) -> Any:
+    """The hour (0 to 23) of a column's moment in the zone of the parameter `zone`."""
+    return cast(func.date_part("hour", func.timezone(bindparam("zone"), moment)), Integer)
+
+
+def day_of(moment: Any) -> Any:
+    """The day of a column's moment in the zone of the parameter `zone`."""
+    return cast(func.timezone(bindparam("zone"), moment), Date)
+
+
 _LOCAL: Final = func.timezone(bindparam("zone"), PersonQuarter.at)
 _STATEMENTS: Final = {
     "moment": _selected(PersonQuarter.at),
-    "hour": _selected(cast(func.date_part("hour", _LOCAL), Integer)),
-    "day": _selected(cast(_LOCAL, Date)),
+    "hour": _selected(hour_of(PersonQuarter.at)),
+    "day": _selected(day_of(PersonQuarter.at)),
     "month": _selected(cast(func.date_trunc("month", _LOCAL), Date)),
 }
 

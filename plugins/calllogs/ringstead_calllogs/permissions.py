@@ -24,3 +24,18 @@ REPORT = Permission(
     title=_("See the organization’s calls in numbers"),
     default_roles=frozenset({"org_admin"}),
 )
+RETENTION = Permission(
+    name="calllogs:retention:read",
+    title=_("See how long calls are kept"),
+    default_roles=frozenset({"org_admin"}),
+)
+RETAIN = Permission(
+    name="calllogs:retention:change",
+    title=_("Decide how long calls are kept"),
+    default_roles=frozenset({"org_admin"}),
+)
+PARTNER_REPORT = Permission(
+    name="calllogs:partner:read",
+    title=_("See the calls of all organizations in numbers"),
+    default_roles=frozenset({"partner_admin", "partner_support"}),
+)

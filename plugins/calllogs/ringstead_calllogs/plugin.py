@@ -30,12 +30,22 @@ from ringstead_calllogs import (
     keeping,
     months,
     partner_counts,
+    partner_views,
     rebuilding,
     report_views,
     retention,
+    retention_views,
     views,
 )
-from ringstead_calllogs.permissions import ANNOTATE, EXPORT, READ, REPORT
+from ringstead_calllogs.permissions import (
+    ANNOTATE,
+    EXPORT,
+    PARTNER_REPORT,
+    READ,
+    REPORT,
+    RETAIN,
+    RETENTION,
+)
 from ringstead_calllogs.switch import (
     receive_asterisk_cdr,
     receive_asterisk_cel,
@@ -60,7 +70,7 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [READ, EXPORT, ANNOTATE, REPORT]
+    return [READ, EXPORT, ANNOTATE, REPORT, RETENTION, RETAIN, PARTNER_REPORT]
 
 
 @hookimpl
@@ -99,6 +109,36 @@ def declare_routes() -> list[Route]:
             pattern="/calls/report.csv",
             view=report_views.download_report,
             permission=REPORT.name,
+        ),
+        Route(
+            name="calllogs.retention",
+            pattern="/calls/retention",
+            view=retention_views.show_retention,
+            permission=RETENTION.name,
+            renderer="calllogs/retention.pt",
+        ),
+        Route(
+            name="calllogs.retention_change",
+            pattern="/calls/retention",
+            view=retention_views.change_retention,
+            permission=RETAIN.name,
+            methods=("POST",),
+            renderer="calllogs/retention.pt",
+        ),
+        Route(
+            name="calllogs.partner",
+            pattern="/calls",
+            view=partner_views.show_calls,
+            permission=PARTNER_REPORT.name,
+            renderer="calllogs/partner.pt",
+            site="console",
+        ),
+        Route(
+            name="calllogs.partner_file",
+            pattern="/calls.csv",
+            view=partner_views.download_calls,
+            permission=PARTNER_REPORT.name,
+            site="console",
         ),
         Route(
             name="calllogs.call",
@@ -143,6 +183,24 @@ def declare_navigation() -> list[NavItem]:
             permission=REPORT.name,
             icon="list-checks",
             order=210,
+        ),
+        NavItem(
+            id="calllogs.retention",
+            title=_("Keeping calls"),
+            route="calllogs.retention",
+            permission=RETENTION.name,
+            icon="archive",
+            order=220,
+        ),
+        NavItem(
+            id="calllogs.partner",
+            title=_("Calls"),
+            route="calllogs.partner",
+            permission=PARTNER_REPORT.name,
+            icon="phone",
+            order=200,
+            tab=True,
+            site="console",
         ),
     ]
 
