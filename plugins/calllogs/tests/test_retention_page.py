@@ -1,0 +1,120 @@
+"""The page on which an organization decides how long its calls are kept, and sees what the nights removed."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from ringstead.api.testing import Client, Person, Tenants
+from ringstead.db.engine import Database
+from ringstead.tenancy.models import AuditEntry
+from ringstead_calllogs.keeping import read_rule
+from ringstead_calllogs.retention import prune
+
+Portal = Callable[..., Client]
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def admin(tenants: Tenants) -> Person:
+    return tenants.person(tenants.organization(None, "calllogs"), "Ada Admin", "org_admin")
+
+
+def rule(database: Database, person: Person) -> tuple[int | None, bool]:
+    assert person.organization is not None
+    with database.run_as(person.organization.org_id) as session:
+        found = read_rule(session)
+    return found.days, found.is_held
+
+
+def test_for_ever_until_somebody_decides(admin: Person, portal: Portal, database: Database) -> None:
+    client = portal(admin)
+    page = client.get("/calls/retention")
+    assert "Calls are kept for ever." in page.text
+    assert "No night so far" in page.text
+    assert page.html.find("input", id="keep_days")["value"] == "0"
+    page = client.post_form("/calls/retention", {"keep_days": "90"}).follow()
+    assert "Calls are kept for 90 days." in page.text
+    assert rule(database, admin) == (90, False)
+    page = client.post_form("/calls/retention", {"keep_days": "90", "legal_hold": "on"}).follow()
+    assert "A legal hold is on" in page.text
+    assert page.html.find("input", id="legal_hold").has_attr("checked")
+    assert rule(database, admin) == (90, True)
+    client.post_form("/calls/retention", {"keep_days": ""})
+    assert rule(database, admin) == (None, False)
+    with database.in_partner(admin.partner.id) as session:
+        changes = session.scalars(
+            select(AuditEntry.detail)
+            .where(AuditEntry.action == "calllogs.retention.changed")
+            .order_by(AuditEntry.id)
+        ).all()
+    assert changes == [
+        {"calllogs.keep_days": 90},
+        {"calllogs.legal_hold": True},
+        {"calllogs.keep_days": 0, "calllogs.legal_hold": False},
+    ]
+    assert "Changed how long calls are kept" in client.get("/account").text
+
+
+@pytest.mark.parametrize("days", ["1", "6", "3654", "-1", "x", "1.5", "٣٠", "9" * 30, "30 days"])
+def test_a_number_that_is_none(admin: Person, portal: Portal, database: Database, days: str) -> None:
+    page = portal(admin).post_form("/calls/retention", {"keep_days": days}, status=422)
+    field = page.html.find("input", id="keep_days")
+    assert (field["aria-invalid"], field["value"]) == ("true", days)
+    assert "from 7 to 3653" in page.html.find(id="keep_days-error").text
+    assert [link["href"] for link in page.html.select(".errsum a")] == ["#keep_days"]
+    assert rule(database, admin) == (None, False)
+
+
+def test_what_the_nights_removed(
+    admin: Person, portal: Portal, switch: Any, leg: Make, database: Database, now: datetime
+) -> None:
+    client = portal(admin)
+    switch.accept(*(leg(admin, at=now - timedelta(days=40 + n)) for n in range(3)))
+    client.post_form("/calls/retention", {"keep_days": "30"})
+    assert admin.organization is not None
+    prune(database, admin.organization.org_id)
+    client.post_form("/calls/retention", {"keep_days": "30", "legal_hold": "on"})
+    prune(database, admin.organization.org_id)
+    nights = client.get("/calls/retention").html.select("[aria-labelledby=runs-title] li")
+    assert "Nothing removed: a legal hold is on" in nights[0].text
+    assert "3 calls removed" in nights[1].text
+    assert client.get("/calls").html.select(".calls > li") == []
+
+
+def test_what_the_provider_has_fixed(admin: Person, portal: Portal, database: Database) -> None:
+    with database.in_partner(admin.partner.id) as session:
+        session.execute(
+            text("INSERT INTO partner_setting VALUES (:partner, 'calllogs.keep_days', '180', true)"),
+            {"partner": admin.partner.id},
+        )
+    client = portal(admin)
+    page = client.get("/calls/retention")
+    assert "Calls are kept for 180 days." in page.text
+    assert "Your provider has fixed this." in page.text
+    assert page.html.find("input", id="keep_days") is None
+    client.post_form("/calls/retention", {"keep_days": "0"}, status=303)
+    assert rule(database, admin) == (180, False)
+
+
+def test_who_may_see_and_not_decide(admin: Person, portal: Portal, database: Database) -> None:
+    assert admin.organization is not None
+    with database.run_as(admin.organization.org_id) as session:
+        session.execute(
+            text(
+                "INSERT INTO role_permission VALUES (:org, 'org_admin', 'calllogs:retention:change', false)"
+            ),
+            {"org": admin.organization.org_id},
+        )
+    client = portal(admin)
+    assert client.get("/calls/retention").html.find("input", id="keep_days") is None
+    client.post_form("/calls/retention", {"keep_days": "30"}, status=403)
+
+
+def test_subscribers_have_no_such_page(tenants: Tenants, admin: Person, portal: Portal) -> None:
+    assert admin.organization is not None
+    client = portal(tenants.person(admin.organization))
+    client.get("/calls/retention", status=403)
+    assert "/calls/retention" not in client.get("/calls").text
