@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 from uuid import UUID
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import msgspec
 
@@ -118,7 +118,9 @@ def _write(archive: ZipFile, plugin: str, data: PersonalData, taken: Collection[
     if not _NAME.fullmatch(data.name) or name in taken:
         raise ValueError(f"{data.name!r} is no name of a file like 'calls', or is there already")
     count = 0
-    with archive.open(name, "w", force_zip64=True) as out:
+    entry = ZipInfo(name, datetime.now(UTC).timetuple()[:6])
+    entry.compress_type = ZIP_DEFLATED
+    with archive.open(entry, "w", force_zip64=True) as out:
         out.write(b"[")
         for row in data.rows:
             if not isinstance(row, Mapping):

@@ -117,11 +117,11 @@ CALLLOGS = {
     "calllogs.report": Expected("/calls/report", TO_SIGN_IN, subscriber=403, org_admin=200),
     "calllogs.report_file": Expected("/calls/report.csv", TO_SIGN_IN, subscriber=403, org_admin=200),
     "calllogs.retention": Expected("/calls/retention", TO_SIGN_IN, subscriber=403, org_admin=200),
-    "calllogs.retention_change": Expected(
+    "calllogs.retention.change": Expected(
         "/calls/retention", TO_SIGN_IN, subscriber=403, org_admin=303, form={"keep_days": "0"}
     ),
     "calllogs.partner": console("/calls", 200, 200),
-    "calllogs.partner_file": console("/calls.csv", 200, 200),
+    "calllogs.partner.file": console("/calls.csv", 200, 200),
     "calllogs.new": portal("/calls/new?shown=0", 200),
     "calllogs.call": portal("/calls/{call}", 200, foreign=404),
     "calllogs.annotate": portal("/calls/{call}", 303, foreign=404, note="Ring back", tags="vip"),

@@ -55,13 +55,14 @@ class NavGroup:
 def active_entry(context: TenantContext, route: str) -> str:
     """Id of the navigation entry that a route's page belongs to; empty when none does.
 
-    A plugin's page without an entry of its own belongs to the plugin's first one.
+    A route `notes.list.change` belongs to the entry of `notes.list`; a plugin's page without an entry of its own, to
+    the plugin's first one.
     """
     route = BELONGS.get(route, route)
     owner = route.partition(".")[0]
     same_plugin = MORE if route == MORE else ""
     for owned in context.features.navigation:
-        if owned.item.route == route:
+        if route == owned.item.route or (owner != CORE and route.startswith(f"{owned.item.route}.")):
             return owned.item.id
         if not same_plugin and owned.plugin == owner and owned.plugin != CORE:
             same_plugin = owned.item.id

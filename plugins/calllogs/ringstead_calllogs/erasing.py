@@ -31,6 +31,7 @@ AT_ONCE: Final = 500
 NEVER_AGAIN: Final = 2_000_000_000
 # Begins the linked id of erased keys: no record may hold a control character, so none belongs to a call.
 TOMBSTONE: Final = "\x01erased "
+_WORDS: Final = {"calllogs_annotation": _("notes"), "calllogs_person_quarter": _("counts")}
 _ENDS: Final = ("from", "requested", "to")
 _IDS: Final = tuple(getattr(Leg, f"{end}_subscriber_id") for end in _ENDS)
 _NUMBERS: Final = tuple(getattr(Leg, f"{end}_number") for end in _ENDS)
@@ -80,7 +81,7 @@ def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool
     return [
         Erasure(what=_("calls that were nobody else’s"), count=removed),
         Erasure(what=_("calls with others, now without the person"), count=changed),
-        *(Erasure(what=table, count=count) for table, count in _delete_own_rows(session, subscriber_id)),
+        *_delete_own_rows(session, subscriber_id),
     ]
 
 
@@ -159,15 +160,15 @@ def _keyed(session: TenantSession, keys: Sequence[str]) -> dict[str, Any]:
     return {"org": session.org_id, "keys": list(keys), "revision": NEVER_AGAIN}
 
 
-def _delete_own_rows(session: TenantSession, person: UUID) -> list[tuple[str, int]]:
+def _delete_own_rows(session: TenantSession, person: UUID) -> list[Erasure]:
     """Delete what is left of the person in every table of this plugin whose rows are a subscriber's."""
     deleted = []
     for mapper in sorted(Base.registry.mappers, key=lambda mapper: mapper.class_.__name__):
         model: Any = mapper.class_
-        name = model.__tablename__
-        if name.startswith("calllogs_") and issubclass(model, OrgScoped) and hasattr(model, "subscriber_id"):
-            result: Any = session.execute(
-                delete(model).where(model.subscriber_id == person), execution_options=_UNSYNCHRONIZED
-            )
-            deleted.append((name, int(result.rowcount)))
-    return deleted
+        table = model.__tablename__
+        if table.startswith("calllogs_") and issubclass(model, OrgScoped) and hasattr(model, "subscriber_id"):
+            statement = delete(model).where(model.subscriber_id == person)
+            result: Any = session.execute(statement, execution_options=_UNSYNCHRONIZED)
+            deleted.append(Erasure(what=_WORDS.get(table, table), count=int(result.rowcount)))
+    # Their conversations went with the calls.
+    return [one for one in deleted if one.count or one.what in _WORDS.values()]

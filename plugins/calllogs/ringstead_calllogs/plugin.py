@@ -118,7 +118,7 @@ def declare_routes() -> list[Route]:
             renderer="calllogs/retention.pt",
         ),
         Route(
-            name="calllogs.retention_change",
+            name="calllogs.retention.change",
             pattern="/calls/retention",
             view=retention_views.change_retention,
             permission=RETAIN.name,
@@ -134,7 +134,7 @@ def declare_routes() -> list[Route]:
             site="console",
         ),
         Route(
-            name="calllogs.partner_file",
+            name="calllogs.partner.file",
             pattern="/calls.csv",
             view=partner_views.download_calls,
             permission=PARTNER_REPORT.name,

@@ -215,7 +215,7 @@ def test_a_call_of_theirs_goes_and_no_record_brings_it_back(
         )
     done = erase(database, juno)
     assert done["calls that were nobody else’s"] == 1
-    assert done["calllogs_annotation"] == 1
+    assert done["notes"] == 1
     for model in (Leg, Conversation, Annotation, PersonQuarter):
         assert rows(database, juno, model) == [], model
     assert_gone(database, juno, "+12125550158", "Wren", "Juno's phone", "My note", "trace 1")

@@ -65,6 +65,7 @@ def test_a_number_that_is_none(admin: Person, portal: Portal, database: Database
     assert (field["aria-invalid"], field["value"]) == ("true", days)
     assert "from 7 to 3653" in page.html.find(id="keep_days-error").text
     assert [link["href"] for link in page.html.select(".errsum a")] == ["#keep_days"]
+    assert page.html.select_one("nav [aria-current=page]")["href"] == "/calls/retention"
     assert rule(database, admin) == (None, False)
 
 
