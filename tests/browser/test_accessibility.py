@@ -9,7 +9,11 @@ from playwright.sync_api import Page
 from support.calls import record_calls
 from support.people import belongs_to, reset_token
 
-from ringstead.api.testing import Tenants
+from ringstead.api.preferences import set_for_organization
+from ringstead.api.testing import Person, Tenants
+from ringstead_calllogs.keeping import KEEP_DAYS, LEGAL_HOLD
+from ringstead_calllogs.partner_counts import count_partners
+from ringstead_calllogs.retention import prune
 
 pytestmark = pytest.mark.browser
 
@@ -27,7 +31,18 @@ PORTAL_PAGES = [
     "/nowhere",
 ]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
-CONSOLE_PAGES = ["/", "/account"]
+CONSOLE_PAGES = ["/", "/account", "/calls", "/calls?by=hour", "/calls?from=x"]
+
+
+def prune_calls(app: Any, person: Person) -> None:
+    """A night in an organization that keeps calls for a week, and one under a legal hold."""
+    assert person.organization is not None
+    for name, value in ((KEEP_DAYS, 7), (LEGAL_HOLD, True)):
+        with app.database.run_as(person.organization.org_id) as session:
+            set_for_organization(session, app.registry["ringstead.declared_settings"], name, value)
+        prune(app.database, person.organization.org_id)
+
+
 LOOKS = [(phone, dark) for phone in (False, True) for dark in (False, True)]
 
 
@@ -71,9 +86,16 @@ def test_no_page_has_a_violation(
     page.get_by_role("link", name="Open this call").click()
     found["a call"] = violations(page)
     sign_in_cookie(page, admin)
-    for path in ("/calls/report", "/calls/report?from=x"):
+    for path in ("/calls/report", "/calls/report?from=x", "/calls/retention"):
         page.goto(live_server.url(admin, path))
         found[path] = violations(page)
+    page.locator("#keep_days").fill("x")
+    page.get_by_role("button", name="Save").click()
+    found["a rule that is none"] = violations(page)
+    prune_calls(live_server.app, admin)
+    page.goto(live_server.url(admin, "/calls/retention"))
+    found["nights"] = violations(page)
+    count_partners(live_server.app.database)
     sign_in_cookie(page, staff, site="console")
     for path in CONSOLE_PAGES:
         page.goto(live_server.url(staff, path, site="console"))

@@ -6,10 +6,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from support.counting import counted
 
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
+from ringstead_calllogs.models import Conversation
 
 Make = Callable[..., dict[str, Any]]
 
@@ -63,3 +65,21 @@ def _record(leg: Make, people: list[Person], values: dict[str, Any], now: dateti
         fields["merges"] = [f"call {values['merges']}"]
     at = now - timedelta(hours=5) + timedelta(minutes=values["minute"])
     return leg(person, id=f"leg {values['key']}", linked_id=f"call {call}", at=at, **fields)
+
+
+def test_a_call_that_reached_nobody_leaves_no_row_when_another_joins_it(
+    switch: Any, tenants: Tenants, database: Database, leg: Make, now: datetime
+) -> None:
+    """What was nobody's row of the one call is not one of the whole, which has a row for each of its people."""
+    organization = tenants.organization(None, "calllogs")
+    person = tenants.person(organization)
+    outside = {"from": {"number": "+12125550158"}, "to": {"number": "+12125550199"}}
+    switch.accept(leg(person, id="nobody", linked_id="one", at=now, **outside))
+    switch.accept(leg(person, id="mine", linked_id="other", at=now))
+    switch.accept(leg(person, id="nobody", linked_id="one", at=now, merges=["other"], **outside))
+    with database.run_as(organization.org_id) as session:
+        (call,) = session.scalars(select(Conversation)).all()
+    assert person.subscriber is not None
+    assert (call.subscriber_id, call.is_primary) == (person.subscriber.id, True)
+    found, wanted = counted(database, organization.org_id)
+    assert found == wanted
