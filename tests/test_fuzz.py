@@ -70,7 +70,7 @@ class House:
         self.forms = Forms(self.routes)
         for route in self.routes:
             if "GET" in route.methods:
-                for actor in self.actors[route.site][:2]:
+                for actor in self.actors[route.site][:3]:  # a visitor, and one of each role
                     self.forms.collect(actor, self.path(route, actor))
 
     def actor(self, site: str, person: Person | None) -> Actor:
