@@ -83,19 +83,25 @@ _ADD: Final = f"""
     SELECT org_id, {{whose}} {_QUARTER}, {_COUNTS} FROM {{staged}} WHERE {{which}} AND started_at >= coalesce(
         (SELECT until FROM calllogs_horizon WHERE org_id = :org), '-infinity')
     GROUP BY org_id, {{whose}} {_QUARTER}
-    ON CONFLICT (org_id, {{key}}) DO UPDATE SET ({_NAMES}) = ROW ({_SUMS}) RETURNING at
+    ON CONFLICT (org_id, {{key}}) DO UPDATE SET ({_NAMES}) = ROW ({_SUMS})
 """
 
 
 def add(session: TenantSession, staged: str) -> None:
     """Count conversations that were inserted from the temporary table `staged` and took no other's place."""
-    for model, key, whose, which in (
-        (PersonQuarter, "subscriber_id, at", "subscriber_id,", "subscriber_id IS NOT NULL"),
-        (OfficeQuarter, "at", "", "is_primary"),
-    ):
-        statement = _ADD.format(table=table_of(model).name, key=key, whose=whose, which=which, staged=staged)
-        counted = session.scalars(text(statement), {"org": session.org_id}).all()
-    partner_counts.note(session, counted)  # the organization's, which came last
+    values = {"org": session.org_id}
+    people = _ADD.format(
+        table=table_of(PersonQuarter).name,
+        key="subscriber_id, at",
+        whose="subscriber_id,",
+        which="subscriber_id IS NOT NULL",
+        staged=staged,
+    )
+    office = _ADD.format(
+        table=table_of(OfficeQuarter).name, key="at", whose="", which="is_primary", staged=staged
+    )
+    session.execute(text(people), values)
+    partner_counts.note(session, session.scalars(text(f"{office} RETURNING at"), values))
 
 
 def quarter_of(moment: datetime) -> datetime:

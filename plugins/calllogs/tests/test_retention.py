@@ -14,11 +14,13 @@ from ringstead.cli import cli
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.preferences.store import set_for_organization
 from ringstead.tenancy.models import AuditEntry
-from ringstead_calllogs import retention
+from ringstead_calllogs import intake, retention
+from ringstead_calllogs.keeping import move_horizon
 from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey, Merge
 from ringstead_calllogs.rebuilding import rebuild
 from ringstead_calllogs.retention import RetentionRun, preview, prune
 from ringstead_calllogs.rollups import MEASURES, OfficeQuarter, PersonQuarter
+from ringstead_calllogs.storing import lock
 
 Make = Callable[..., dict[str, Any]]
 Keep = Callable[..., None]
@@ -141,6 +143,28 @@ def test_a_record_that_is_too_old_merges_nothing(
     )
     switch.post(leg(person, linked_id="b", merges=["a"], at=now - 40 * DAY), leg(person, at=now - DAY))
     assert rows(database, person, Merge) == []
+
+
+def test_a_horizon_that_moves_while_records_are_prepared_holds_for_them(
+    person: Person,
+    switch: Any,
+    leg: Make,
+    database: Database,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Records are made ready before the organization's lock is held, and the night may come in between."""
+
+    def lock_after_the_night(session: Any) -> None:
+        lock(session)
+        move_horizon(session, now - 30 * DAY)
+
+    monkeypatch.setattr(intake, "lock", lock_after_the_night)
+    answer = switch.post(leg(person, id="old", at=now - 40 * DAY), leg(person, id="new", at=now - DAY))
+    assert answer.json["accepted"] == 1
+    assert [told["field"] for told in answer.json["rejected"]] == ["started_at"]
+    assert switch.post(leg(person, at=now - 40 * DAY)).status_int == 422
+    assert [row.key for row in rows(database, person, Leg)] == ["new"]
 
 
 def test_a_legal_hold_removes_nothing_and_says_so(
