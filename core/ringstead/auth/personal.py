@@ -25,60 +25,40 @@ _UNSYNCHRONIZED: Final = {"synchronize_session": False}
 
 def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
     """The subscriber, their accounts, settings, sign-ins, mail and activity in the session's organization."""
-    members = select(Membership.id).where(Membership.subscriber_id == subscriber_id)
-    accounts = select(Membership.account_id).where(Membership.subscriber_id == subscriber_id)
-    emails = select(Account.email).where(Account.id.in_(accounts))
-    asked: dict[str, Any] = {
-        "subscriber": select(
-            Subscriber.id,
-            Subscriber.name,
-            Subscriber.extension,
-            Subscriber.number,
-            Subscriber.status,
-            Subscriber.created_at,
-        ).where(Subscriber.id == subscriber_id),
-        "accounts": select(
-            Account.id,
-            Account.email,
-            Account.name,
-            Membership.role,
-            Account.created_at,
-            Account.password_changed_at,
-        )
+    asked = {**_who_they_are(subscriber_id), **_what_they_did(subscriber_id)}
+    return [PersonalData(name=name, rows=_rows(session, query)) for name, query in asked.items()]
+
+
+def _who_they_are(subscriber_id: UUID) -> dict[str, Any]:
+    own = Subscriber.name, Subscriber.extension, Subscriber.number, Subscriber.status, Subscriber.created_at
+    account = Account.email, Account.name, Membership.role, Account.created_at, Account.password_changed_at
+    return {
+        "subscriber": select(Subscriber.id, *own).where(Subscriber.id == subscriber_id),
+        "accounts": select(Account.id, *account)
         .join(Membership, Membership.account_id == Account.id)
         .where(Membership.subscriber_id == subscriber_id),
         "settings": select(SubscriberSetting.name, SubscriberSetting.value).where(
             SubscriberSetting.subscriber_id == subscriber_id
         ),
-        "sign-ins": select(
-            WebSession.id,
-            WebSession.address,
-            WebSession.user_agent,
-            WebSession.created_at,
-            WebSession.last_seen_at,
-            WebSession.expires_at,
-        ).where(WebSession.membership_id.in_(members)),
-        "mail": select(
-            MailMessage.id,
-            MailMessage.recipient,
-            MailMessage.subject,
-            MailMessage.created_at,
-            MailMessage.finished_at,
-        ).where(MailMessage.recipient.in_(emails)),
-        "activity": select(
-            AuditEntry.id,
-            AuditEntry.at,
-            AuditEntry.actor_name,
-            AuditEntry.action,
-            AuditEntry.target,
-            AuditEntry.address,
-        )
-        .where(
-            AuditEntry.actor_account_id.in_(accounts) | (AuditEntry.subject_subscriber_id == subscriber_id)
-        )
-        .order_by(AuditEntry.id),
     }
-    return [PersonalData(name=name, rows=_rows(session, query)) for name, query in asked.items()]
+
+
+def _what_they_did(subscriber_id: UUID) -> dict[str, Any]:
+    members = select(Membership.id).where(Membership.subscriber_id == subscriber_id)
+    accounts = select(Membership.account_id).where(Membership.subscriber_id == subscriber_id)
+    emails = select(Account.email).where(Account.id.in_(accounts))
+    is_theirs = AuditEntry.actor_account_id.in_(accounts) | (
+        AuditEntry.subject_subscriber_id == subscriber_id
+    )
+    browser = WebSession.address, WebSession.user_agent
+    times = WebSession.created_at, WebSession.last_seen_at, WebSession.expires_at
+    mail = MailMessage.recipient, MailMessage.subject, MailMessage.created_at, MailMessage.finished_at
+    entry = AuditEntry.at, AuditEntry.actor_name, AuditEntry.action, AuditEntry.target, AuditEntry.address
+    return {
+        "sign-ins": select(WebSession.id, *browser, *times).where(WebSession.membership_id.in_(members)),
+        "mail": select(MailMessage.id, *mail).where(MailMessage.recipient.in_(emails)),
+        "activity": select(AuditEntry.id, *entry).where(is_theirs).order_by(AuditEntry.id),
+    }
 
 
 def _rows(session: TenantSession, query: Any) -> Iterator[Mapping[str, Any]]:
