@@ -47,12 +47,13 @@ def receive(request: Request) -> Response:
 def _failed(path: str, error: Exception, plugin: str = "core") -> Response:
     """503, or 507 when a disk is full: nothing was acknowledged, so the switch keeps its message and sends it again."""
     status, title = 503, "Not now"
-    if is_database_away(error):
-        log.warning("switch.database_away", message=path, why=str(error).strip())
-        detail = "The database does not answer."
-    elif is_storage_full(error):
+    # First, because a database that finds no room for its log goes down in the same moment.
+    if is_storage_full(error):
         log.error("switch.storage_full", message=path, why=str(error).partition("\n")[0])
         status, title, detail = 507, "No room", "The portal's storage is full."
+    elif is_database_away(error):
+        log.warning("switch.database_away", message=path, why=str(error).strip())
+        detail = "The database does not answer."
     else:
         log.error("switch.failed", message=path, plugin=plugin, exc_info=error)
         detail = f"The handler of {path!r} failed."
