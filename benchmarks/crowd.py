@@ -84,7 +84,12 @@ def fill(server: EmbeddedPostgres, crowd: Crowd) -> None:
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda part: _fill_month(server, crowd, *part), parts))
             connection.execute(
-                _QUARTERS.format(table="calllogs_office_quarter", whose="", which="is_primary", more="")
+                _QUARTERS.format(
+                    table="calllogs_office_quarter",
+                    whose="partner_id,",
+                    which="is_primary",
+                    joined="JOIN organization USING (org_id)",
+                )
             )
         connection.execute("VACUUM (ANALYZE, FREEZE)")
 
@@ -178,7 +183,7 @@ _QUARTERS = f"""
         count(*) FILTER (WHERE kind = 'received'), count(*) FILTER (WHERE kind = 'missed'), 0,
         count(*) FILTER (WHERE kind = 'dialled'), count(*) FILTER (WHERE kind = 'dialled'),
         count(*) FILTER (WHERE is_internal), sum(talk_seconds), sum(ring_seconds), max(ring_seconds)
-    FROM calllogs_conversation WHERE {{which}} GROUP BY 1, 2 {{more}}
+    FROM calllogs_conversation {{joined}} WHERE {{which}} GROUP BY 1, 2, 3
 """
 
 
@@ -203,7 +208,7 @@ def _fill_month(server: EmbeddedPostgres, crowd: Crowd, month: datetime, calls: 
             connection.execute(statement, values)
         span = f"started_at >= '{values['start']}' AND started_at < '{values['stop']}'"
         people = _QUARTERS.format(
-            table="calllogs_person_quarter", whose="subscriber_id,", which=span, more=", 3"
+            table="calllogs_person_quarter", whose="subscriber_id,", which=span, joined=""
         )
         connection.execute(people.encode())
 
