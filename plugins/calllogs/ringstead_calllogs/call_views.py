@@ -14,6 +14,7 @@ from ringstead_calllogs.models import Conversation
 from ringstead_calllogs.permissions import ANNOTATE
 from ringstead_calllogs.presenting import dial_url, icon_name, label, party, present_leg
 from ringstead_calllogs.views import is_htmx
+from ringstead_calllogs.whose import Whose
 
 _ = translations("ringstead_calllogs")
 
@@ -48,7 +49,7 @@ def _find(context: TenantContext, request: Request) -> Conversation:
         wanted = UUID(request.matchdict["id"])
     except ValueError:
         raise HTTPNotFound from None
-    call = find_conversation(request.db, context.subscriber_id, wanted)
+    call = find_conversation(request.db, Whose.person(context.subscriber_id), wanted)
     if call is None:
         raise HTTPNotFound
     return call
@@ -64,7 +65,7 @@ def _stored_form(context: TenantContext, request: Request, call: Conversation) -
 def _page(
     context: TenantContext, request: Request, call: Conversation, form: AnnotationForm
 ) -> dict[str, Any]:
-    outgoing = call.direction == "outgoing"
+    outgoing, own = call.direction == "outgoing", Whose.person(context.subscriber_id)
     about = CallInfo(
         number=call.number,
         name=call.name,
@@ -79,7 +80,7 @@ def _page(
         "label": label(outgoing, call.disposition),
         "icon_name": icon_name(outgoing, call.disposition),
         "dial": dial_url(call.number),
-        "legs": [present_leg(leg, context.subscriber_id) for leg in legs_of(request.db, call)],
+        "legs": [present_leg(leg, context.subscriber_id) for leg in legs_of(request.db, call, own)],
         "actions": actions_for_call(context, request, about),
         "can_annotate": context.can(ANNOTATE.name),
         "texts": form.texts,

@@ -14,6 +14,7 @@ from ringstead_calllogs.listing import CALL_COLUMNS, FIRST_WINDOW, Listing
 from ringstead_calllogs.models import Conversation
 from ringstead_calllogs.permissions import READ
 from ringstead_calllogs.presenting import icon_name, label, party, present_recent
+from ringstead_calllogs.whose import Whose
 
 _ = translations("ringstead_calllogs")
 CARD_ROWS: Final = 4
@@ -43,7 +44,8 @@ def search_calls(ctx: TenantContext, session: TenantSession, query: str, limit: 
     """The latest call with each party whose name or number fits."""
     if not ctx.can(READ.name) or ctx.subscriber is None or not any(char.isalnum() for char in query):
         return []
-    listing = Listing(ctx.subscriber.id, Filter(query=query), ctx.time_zone, ctx.preferences["core.region"])
+    own, region = Whose.person(ctx.subscriber.id), ctx.preferences["core.region"]
+    listing = Listing(own, Filter(query=query), ctx.time_zone, region)
     rows, _more = listing.page(session, SEARCH_ROWS)
     latest: dict[Any, Any] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""A person's conversations from the database, newest first: pages by keyset, in bounded windows of time.
+"""Conversations of a person, of people or of the organization, newest first: pages by keyset, in windows of time.
 
 The table has a partition for each month. A page that named no time would visit them all, so it asks for the newest
 sixty days and goes further back only when those do not fill it. Nothing is ever counted.
@@ -11,7 +11,25 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, Row, Select, Text, Uuid, bindparam, cast, func, select, tuple_, union
+from sqlalchemy import (
+    DateTime,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    null,
+    select,
+    true,
+    tuple_,
+    union,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.filters import Cursor, Filter
@@ -19,6 +37,7 @@ from ringstead_calllogs.joining import LegRow, folded
 from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey
 from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.records import NEWEST, OLDEST
+from ringstead_calllogs.whose import Whose
 
 PAGE_SIZE: Final = 25
 FIRST_WINDOW: Final = timedelta(days=60)
@@ -37,7 +56,19 @@ CALL_COLUMNS: Final[tuple[Any, ...]] = (
     Conversation.ring_seconds,
     Conversation.devices,
 )
-COLUMNS: Final[tuple[Any, ...]] = (*CALL_COLUMNS, Annotation.note, Annotation.tags)
+COLUMNS: Final[tuple[Any, ...]] = (
+    *CALL_COLUMNS,
+    Conversation.subscriber_id,
+    Annotation.note,
+    Annotation.tags,
+)
+# Notes and tags are for who wrote them alone.
+_OF_OTHERS: Final[tuple[Any, ...]] = (
+    *CALL_COLUMNS,
+    Conversation.subscriber_id,
+    cast(null(), Text).label("note"),
+    cast(null(), JSONB).label("tags"),
+)
 _STARTS_WITH: Final = {"number": Conversation.number, "number_reversed": Conversation.number_reversed}
 
 
@@ -87,9 +118,23 @@ _CONDITIONS: Final[dict[str, Any]] = {
 }
 
 
+_PEOPLE: Final = bindparam("people", type_=ARRAY(Uuid()))
+_EXCLUDED: Final = bindparam("excluded", type_=ARRAY(Uuid()))
+_EACH: Final = func.unnest(_PEOPLE).table_valued(column("id", Uuid())).render_derived(name="person")
+_NOT_EXCLUDED: Final = func.coalesce(Conversation.subscriber_id != _EXCLUDED.all_(), literal(True))
+_WHOSE: Final[dict[str, tuple[Any, ...]]] = {
+    "own": (Conversation.subscriber_id == bindparam("person", type_=Uuid()),),
+    "few": (Conversation.subscriber_id == _EACH.c.id,),
+    "many": (Conversation.subscriber_id == any_(_PEOPLE),),
+    "organization": (Conversation.is_primary,),
+}
+
+
 class Shape(NamedTuple):
     """What a statement of the list is made of; two with the same shape differ in parameters only."""
 
+    whose: str = "own"
+    excludes: bool = False
     conditions: tuple[str, ...] = ()
     words: int = 0
     beginnings: tuple[str, ...] = ()
@@ -109,23 +154,31 @@ def _statement(shape: Shape) -> Select[Any]:
 
 def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
     statement = (
-        select(*COLUMNS)
-        .outerjoin(Annotation, _NOTE)
-        .where(
-            Conversation.subscriber_id == bindparam("person", type_=Uuid()),
-            Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
-            Conversation.started_at <= bindparam("at", type_=DateTime(timezone=True)),
-            tuple_(Conversation.started_at, Conversation.id)
-            < tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid())),
-            *(_CONDITIONS[name] for name in shape.conditions),
-        )
+        select(*COLUMNS).outerjoin(Annotation, _NOTE) if shape.whose == "own" else select(*_OF_OTHERS)
+    ).where(
+        *_WHOSE[shape.whose],
+        Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
+        Conversation.started_at <= bindparam("at", type_=DateTime(timezone=True)),
+        tuple_(Conversation.started_at, Conversation.id)
+        < tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid())),
+        *(_CONDITIONS[name] for name in shape.conditions),
     )
+    if shape.excludes:
+        statement = statement.where(_NOT_EXCLUDED)
     for word in range(shape.words):
         statement = statement.where(func.strpos(Conversation.name_folded, bindparam(f"word{word}")) > 0)
     if column:
         starts_with = _STARTS_WITH[column].op("^@", is_comparison=True)
         statement = statement.where(starts_with(bindparam(f"text{number}")))
-    return _ordered(statement, Conversation, shape.paged)
+    statement = _ordered(statement, Conversation, shape.paged)
+    return _of_each(statement, shape.paged) if shape.whose == "few" else statement
+
+
+def _of_each(statement: Select[Any], paged: bool) -> Select[Any]:
+    """The rows of each person in their own order, merged: of each no more are read than the page has."""
+    call = statement.lateral("call")
+    merged = select(*(call.c[column.key] for column in COLUMNS)).select_from(_EACH.join(call, true()))
+    return _ordered(merged, call.c, paged)
 
 
 def _ordered(statement: Select[Any], columns: Any, paged: bool) -> Select[Any]:
@@ -133,8 +186,8 @@ def _ordered(statement: Select[Any], columns: Any, paged: bool) -> Select[Any]:
     return statement.limit(bindparam("size")) if paged else statement
 
 
-def _conditions(wanted: Filter) -> dict[str, Any]:
-    """The conditions of a filter by name, with the values of their parameters."""
+def _conditions(wanted: Filter, is_own: bool) -> dict[str, Any]:
+    """The conditions of a filter by name, with the values of their parameters. Nobody finds calls by others' tags."""
     internal = wanted.direction == "internal"
     values = {
         "kind": wanted.kind,
@@ -144,22 +197,27 @@ def _conditions(wanted: Filter) -> dict[str, Any]:
         "phone": wanted.phone.lower() or None,
         "least": None if wanted.least is None else wanted.least * 60,
         "most": None if wanted.most is None else wanted.most * 60,
-        "tag": wanted.tag.lower() or None,
+        "tag": (is_own and wanted.tag.lower()) or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
 class Listing:
-    """One person's conversations that fit a filter."""
+    """The conversations of a person, of people or of the organization that fit a filter.
+
+    Which people the filter's `person` and `location` mean is for the caller to say in `whose`.
+    """
 
     def __init__(
-        self, person: UUID, wanted: Filter, zone: Any, region: str, now: datetime | None = None
+        self, whose: Whose, wanted: Filter, zone: Any, region: str, now: datetime | None = None
     ) -> None:
         search = understand(wanted.query, region) if wanted.query else Search()
         now = now or datetime.now(UTC)
-        conditions = _conditions(wanted)
-        self._shape = Shape(tuple(conditions), len(search.words), tuple(c for c, _ in search.beginnings))
-        self._values: dict[str, Any] = {"person": person, **conditions}
+        conditions = _conditions(wanted, whose.is_own)
+        columns = tuple(column for column, _ in search.beginnings)
+        excludes = bool(whose.excluded)
+        self._shape = Shape(whose.kind, excludes, tuple(conditions), len(search.words), columns)
+        self._values: dict[str, Any] = {**whose.values, **conditions}
         self._values |= {f"word{n}": f" {word}" for n, word in enumerate(search.words)}
         self._values |= {f"text{n}": text for n, (_, text) in enumerate(search.beginnings)}
         self._bottom = max(wanted.since(zone) or now - OLDEST - _DAY, now - OLDEST - _DAY)
@@ -192,26 +250,51 @@ class Listing:
 
     def all(self, session: TenantSession, at_once: int = 1000) -> Iterator[Row[Any]]:
         """Every row, through a cursor of the server: memory does not grow with their number."""
-        values = self._bound(self._start, self._bottom)
+        statement = _statement(self._shape._replace(paged=False))
         options = {"yield_per": at_once}
-        yield from session.execute(
-            _statement(self._shape._replace(paged=False)), values, execution_options=options
-        )
+        for place, since in self._stretches():
+            yield from session.execute(statement, self._bound(place, since), execution_options=options)
+
+    def _stretches(self) -> Iterator[tuple[Cursor, datetime]]:
+        """All of the time at once, where an index has the rows in order; else as much as a server sorts at a time."""
+        place = self._start
+        while place.started_at > self._bottom:
+            since = max(self._bottom, place.started_at - FIRST_WINDOW) if self._is_merged else self._bottom
+            yield place, since
+            place = Cursor(since, _SMALLEST)
+
+    @property
+    def _is_merged(self) -> bool:
+        return self._shape.whose == "few" or len(self._shape.beginnings) > 1
 
     def _bound(self, place: Cursor, since: datetime) -> dict[str, Any]:
         return self._values | {"at": place.started_at, "id": place.id, "since": since}
 
 
-_ONE = (
-    select(Conversation)
-    .where(
-        Conversation.id == bindparam("id", type_=Uuid()),
-        Conversation.subscriber_id == bindparam("person", type_=Uuid()),
-        Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
-        Conversation.started_at < bindparam("until", type_=DateTime(timezone=True)),
+_FOUND: Final = {
+    "own": _WHOSE["own"],
+    "few": _WHOSE["many"],
+    "many": _WHOSE["many"],
+    # Whoever sees the organization's calls may open each person's side of one.
+    "organization": (),
+}
+
+
+@lru_cache(maxsize=8)
+def _one(kind: str, excludes: bool) -> Select[Any]:
+    return (
+        select(Conversation)
+        .where(
+            Conversation.id == bindparam("id", type_=Uuid()),
+            *_FOUND[kind],
+            *([_NOT_EXCLUDED] if excludes else []),
+            Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
+            Conversation.started_at < bindparam("until", type_=DateTime(timezone=True)),
+        )
+        .limit(1)
     )
-    .limit(1)
-)
+
+
 _LEGS = (
     select(*(getattr(Leg, name) for name in LegRow._fields))
     .join(
@@ -224,23 +307,32 @@ _LEGS = (
 
 
 def find_conversation(
-    session: TenantSession, person: UUID, wanted: UUID, now: datetime | None = None
+    session: TenantSession, whose: Whose, wanted: UUID, now: datetime | None = None
 ) -> Conversation | None:
-    """A person's own conversation; None for one that is not there or is somebody else's, after the same search."""
+    """One of these people's conversations; None for one that is not there or not theirs, after the same search."""
+    statement = _one(whose.kind, bool(whose.excluded))
     now = now or datetime.now(UTC)
     until, window, bottom = now + NEWEST + _DAY, FIRST_WINDOW, now - OLDEST - _DAY
     while until > bottom:
         since = max(bottom, until - window)
-        values = {"id": wanted, "person": person, "since": since, "until": until}
-        found = session.scalars(_ONE, values).first()
+        values = {"id": wanted, "since": since, "until": until, **whose.values}
+        found: Conversation | None = session.scalars(statement, values).first()
         if found is not None:
             return found
         until, window = since, window * WIDER
     return None
 
 
-def legs_of(session: TenantSession, conversation: Conversation) -> list[Any]:
-    """The legs of a conversation that are its person's own, in their order."""
+def legs_of(session: TenantSession, conversation: Conversation, whose: Whose) -> list[Any]:
+    """The legs of a conversation that are its person's own, in their order; for the organization all of them, but
+    those of excluded people that are not its person's too."""
     person = conversation.subscriber_id
     legs: Sequence[Any] = session.execute(_LEGS, {"linked": conversation.linked_id}).all()
-    return [leg for leg in legs if person in (leg.from_subscriber_id, leg.to_subscriber_id)]
+    if whose.ids is not None:
+        return [leg for leg in legs if person in _ends(leg)]
+    excluded = set(whose.excluded)
+    return [leg for leg in legs if person in _ends(leg) or excluded.isdisjoint(_ends(leg))]
+
+
+def _ends(leg: Any) -> tuple[UUID | None, UUID | None]:
+    return leg.from_subscriber_id, leg.to_subscriber_id

@@ -25,6 +25,7 @@ from ringstead_calllogs.filters import DIRECTIONS, RESULTS, Cursor, Filter, Filt
 from ringstead_calllogs.listing import PAGE_SIZE, Listing
 from ringstead_calllogs.permissions import EXPORT
 from ringstead_calllogs.presenting import day_groups
+from ringstead_calllogs.whose import Whose
 
 _ = translations("ringstead_calllogs")
 LIST: Final = "/calls"
@@ -183,7 +184,7 @@ def new_calls(context: TenantContext, request: Request) -> Any:
 
 def _listing(context: TenantContext, form: FilterForm) -> Listing:
     region = context.preferences["core.region"]
-    return Listing(context.subscriber_id, form.filter, context.time_zone, region)
+    return Listing(Whose.person(context.subscriber_id), form.filter, context.time_zone, region)
 
 
 def download_calls(context: TenantContext, request: Request) -> Response:
