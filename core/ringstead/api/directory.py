@@ -1,23 +1,86 @@
-"""Who is who in an organization, and which organizations a partner has, for plugins."""
+"""Who is who in an organization, who answers for whom, and which organizations a partner has, for plugins."""
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, any_, bindparam, select
+from sqlalchemy import Text, Uuid, any_, bindparam, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ringstead.db.session import TenantSession
 from ringstead.tenancy.context import OrganizationInfo, SubscriberInfo
-from ringstead.tenancy.models import Organization, Subscriber
+from ringstead.tenancy.models import (
+    Location,
+    LocationManager,
+    Organization,
+    Subscriber,
+    Team,
+    TeamMember,
+)
 
-__all__ = ["OrganizationInfo", "SubscriberInfo", "find_organizations", "find_subscribers"]
+__all__ = [
+    "GroupInfo",
+    "OrganizationInfo",
+    "SubscriberInfo",
+    "find_groups",
+    "find_organizations",
+    "find_overseen",
+    "find_people",
+    "find_subscribers",
+]
 
 _COLUMNS = (Subscriber.id, Subscriber.name, Subscriber.extension, Subscriber.number)
 _IDS, _TEXTS = (any_(bindparam("wanted", type_=ARRAY(kind))) for kind in (Uuid(), Text()))
 _BY_ID = select(*_COLUMNS).where(Subscriber.id == _IDS)
 _BY_EXTENSION = select(*_COLUMNS).where(Subscriber.extension == _TEXTS)
 _BY_NUMBER = select(*_COLUMNS).where(Subscriber.number == _TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """A team or a location of the organization; its slug stands in addresses."""
+
+    kind: Literal["team", "location"]
+    id: UUID
+    slug: str
+    name: str
+
+
+def _group(kind: str, model: type[Team] | type[Location]) -> Any:
+    return select(literal(kind).label("kind"), model.id, model.slug, model.name)
+
+
+_GROUPS = {"team": _group("team", Team), "location": _group("location", Location)}
+_SORTED_GROUPS = {
+    "team": _GROUPS["team"].order_by(Team.name, Team.slug),
+    "location": _GROUPS["location"].order_by(Location.name, Location.slug),
+}
+_ME = bindparam("me", type_=Uuid())
+_LED = (
+    _GROUPS["team"]
+    .join(TeamMember, (TeamMember.org_id == Team.org_id) & (TeamMember.team_id == Team.id))
+    .where(TeamMember.subscriber_id == _ME, TeamMember.is_lead)
+)
+_MANAGED = (
+    _GROUPS["location"]
+    .join(
+        LocationManager,
+        (LocationManager.org_id == Location.org_id) & (LocationManager.location_id == Location.id),
+    )
+    .where(LocationManager.subscriber_id == _ME)
+)
+_FOUND = union_all(_LED, _MANAGED).subquery()
+_OVERSEEN = select(*_FOUND.c).order_by(_FOUND.c.kind.desc(), _FOUND.c.name, _FOUND.c.slug)
+_WANTED = bindparam("group", type_=Uuid())
+_SORTED = select(*_COLUMNS).order_by(Subscriber.name, Subscriber.extension).limit(bindparam("most"))
+_PEOPLE = {
+    "team": _SORTED.join(
+        TeamMember,
+        (TeamMember.org_id == Subscriber.org_id) & (TeamMember.subscriber_id == Subscriber.id),
+    ).where(TeamMember.team_id == _WANTED),
+    "location": _SORTED.where(Subscriber.location_id == _WANTED),
+}
 
 
 def find_subscribers(
@@ -38,6 +101,28 @@ def find_subscribers(
             for row in session.execute(statement, {"wanted": wanted}):
                 found[row.id] = SubscriberInfo(*row)
     return list(found.values())
+
+
+def find_groups(session: TenantSession, kind: Literal["team", "location"]) -> list[GroupInfo]:
+    """All teams, or all locations, of the session's organization, by name."""
+    return [GroupInfo(*row) for row in session.execute(_SORTED_GROUPS[kind])]
+
+
+def find_overseen(session: TenantSession, subscriber_id: UUID) -> list[GroupInfo]:
+    """The teams that a subscriber leads and the locations that they manage, each by name."""
+    return [GroupInfo(*row) for row in session.execute(_OVERSEEN, {"me": subscriber_id})]
+
+
+def find_people(
+    session: TenantSession, group: GroupInfo | None = None, most: int | None = None
+) -> list[SubscriberInfo]:
+    """Everybody in a team or at a location, or in the organization, by name; the first `most` if that is given.
+
+    A team's leads are in it; a location's managers are where they are.
+    """
+    statement = _SORTED if group is None else _PEOPLE[group.kind]
+    values = {"most": most} if group is None else {"most": most, "group": group.id}
+    return [SubscriberInfo(*row) for row in session.execute(statement, values)]
 
 
 def find_organizations(session: TenantSession, ids: Iterable[UUID]) -> list[OrganizationInfo]:

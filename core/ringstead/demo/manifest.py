@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,7 +14,10 @@ FILE_NAME: Final = "demo.json"
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """A sign-in. Staff have no organization, extension and subscriber."""
+    """A sign-in. Staff have no organization, extension and subscriber.
+
+    `leads` are the slugs of the teams that they lead, `manages` those of their locations.
+    """
 
     partner: str
     organization: str | None
@@ -24,6 +27,8 @@ class DemoAccount:
     name: str
     extension: str | None
     subscriber_id: str | None
+    leads: list[str] = field(default_factory=list)
+    manages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

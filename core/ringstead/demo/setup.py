@@ -163,6 +163,8 @@ def _accounts(plan: Plan) -> list[DemoAccount]:
             name=person.name,
             extension=person.extension,
             subscriber_id=str(plan.rows.subscribers[organization.slug, person.extension].id),
+            leads=[team.slug for team in organization.teams if person.extension in team.leads],
+            manages=[place.slug for place in organization.locations if person.extension in place.managers],
         )
         for organization in content.organizations
         for person in organization.subscribers

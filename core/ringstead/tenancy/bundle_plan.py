@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from ringstead.plugins.loader import GROUP
 from ringstead.tenancy import directory
+from ringstead.tenancy.bundle_change import Change
+from ringstead.tenancy.bundle_groups import group_changes, refuse_unknown
 from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
 from ringstead.tenancy.bundle_schema import (
     Bundle,
@@ -33,23 +35,6 @@ from ringstead.theming.brand import Brand, InvalidBrand
 
 _SETTINGS: Final = {"locale": "core.locale", "time_zone": "core.time_zone"}
 Named = PartnerSetting | OrganizationSetting | OrganizationFeature
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step of a plan: `+` adds, `~` changes. `news` says which caches of other processes it makes stale."""
-
-    sign: Literal["+", "~"]
-    thing: str
-    name: str
-    detail: str
-    key: Key
-    run: Callable[[Session, Rows], object]
-    news: Literal["", "hosts", "features"] = ""
-    organization: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.thing} {self.name}" + (f": {self.detail}" if self.detail else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +70,7 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
         installed = {entry.name for entry in entry_points(group=GROUP)}
     rows = read_rows(session, bundle)
     refuse_foreign(session, bundle, rows)
+    refuse_unknown(bundle, rows)
     planner = _Planner(bundle, rows, installed)
     planner.partner()
     planner.hosts(None)
@@ -171,6 +157,7 @@ class _Planner:
         self._features(part, at)
         for i, person in enumerate(part.subscribers):
             self._subscriber(part.slug, person, (*at, "subscribers", i))
+        self.changes += group_changes(self.rows, part, at)
 
     def _features(self, part: OrganizationPart, at: Key) -> None:
         known = self.rows.organizations.get(part.slug)

@@ -13,6 +13,8 @@ from ringstead.tenancy.bundle_schema import Bundle, BundleError, Key
 from ringstead.tenancy.models import (
     Account,
     Host,
+    Location,
+    LocationManager,
     Membership,
     Organization,
     OrganizationFeature,
@@ -20,6 +22,8 @@ from ringstead.tenancy.models import (
     Partner,
     PartnerSetting,
     Subscriber,
+    Team,
+    TeamMember,
 )
 
 
@@ -35,6 +39,10 @@ class Rows:
     memberships: dict[tuple[UUID, UUID], Membership] = field(default_factory=dict)
     settings: dict[tuple[UUID, str], Any] = field(default_factory=dict)
     features: dict[tuple[UUID, str], bool] = field(default_factory=dict)
+    teams: dict[tuple[str, str], Team] = field(default_factory=dict)
+    team_members: dict[tuple[UUID, UUID], TeamMember] = field(default_factory=dict)
+    locations: dict[tuple[str, str], Location] = field(default_factory=dict)
+    managers: set[tuple[UUID, UUID]] = field(default_factory=set)
 
     @property
     def partner_id(self) -> UUID:
@@ -72,7 +80,19 @@ def read_rows(session: Session, bundle: Bundle) -> Rows:
         rows.settings[value.org_id, value.name] = value.value
     for feature in session.scalars(select(OrganizationFeature).where(OrganizationFeature.org_id.in_(by_id))):
         rows.features[feature.org_id, feature.plugin] = feature.enabled
+    _read_groups(session, rows, by_id)
     return rows
+
+
+def _read_groups(session: Session, rows: Rows, by_id: dict[UUID, str]) -> None:
+    for team in session.scalars(select(Team).where(Team.org_id.in_(by_id))):
+        rows.teams[by_id[team.org_id], team.slug] = team
+    for location in session.scalars(select(Location).where(Location.org_id.in_(by_id))):
+        rows.locations[by_id[location.org_id], location.slug] = location
+    for member in session.scalars(select(TeamMember).where(TeamMember.org_id.in_(by_id))):
+        rows.team_members[member.team_id, member.subscriber_id] = member
+    for manager in session.scalars(select(LocationManager).where(LocationManager.org_id.in_(by_id))):
+        rows.managers.add((manager.location_id, manager.subscriber_id))
 
 
 def refuse_foreign(session: Session, bundle: Bundle, rows: Rows) -> None:

@@ -30,6 +30,7 @@ Problem = tuple[Key, str]
 Slug = Annotated[str, AfterValidator(fields.slug)]
 Name = Annotated[str, AfterValidator(fields.display_name)]
 Email = Annotated[str, AfterValidator(fields.email)]
+Extension = Annotated[str, AfterValidator(fields.extension)]
 HostName = Annotated[str, AfterValidator(fields.host)]
 Zone = Annotated[str, AfterValidator(fields.time_zone)]
 LocaleName = Annotated[str, AfterValidator(fields.locale)]
@@ -79,11 +80,29 @@ class StaffPart(Part):
 class SubscriberPart(Part):
     """One of `subscribers`: known by its extension. With an e-mail address, somebody can sign in."""
 
-    extension: Annotated[str, AfterValidator(fields.extension)]
+    extension: Extension
     name: Name
     number: Annotated[str, AfterValidator(fields.number)] | None = None
     email: Email | None = None
     role: Literal["subscriber", "org_admin"] = "subscriber"
+    location: Slug | None = None
+
+
+class TeamPart(Part):
+    """One of `teams`: known by its slug. Leads are members too."""
+
+    slug: Slug
+    name: Name
+    leads: list[Extension] = []
+    members: list[Extension] = []
+
+
+class LocationPart(Part):
+    """One of `locations`: known by its slug. Who is there is said by the subscribers."""
+
+    slug: Slug
+    name: Name
+    managers: list[Extension] = []
 
 
 class OrganizationHosts(Part):
@@ -102,6 +121,8 @@ class OrganizationPart(Part):
     time_zone: Zone | None = None
     hosts: OrganizationHosts = OrganizationHosts()
     features: Features = {}
+    locations: list[LocationPart] = []
+    teams: list[TeamPart] = []
     subscribers: list[SubscriberPart] = []
 
 
@@ -259,6 +280,8 @@ def _unknown(key: Key) -> str:
                 "staff": StaffPart,
                 "organizations": OrganizationPart,
                 "subscribers": SubscriberPart,
+                "locations": LocationPart,
+                "teams": TeamPart,
                 "demo": DemoPart,
             }.get(step, model)
     known = list(model.model_fields)
@@ -303,7 +326,18 @@ def _contradictions(content: BundlePart) -> Iterator[Problem]:
             yield from twice(f"extension of {organization.slug}", person.extension, (*where, "extension"))
             if person.number:
                 yield from twice("number", person.number, (*where, "number"))
+        for name in ("locations", "teams"):
+            for j, group in enumerate(getattr(organization, name)):
+                yield from twice(f"{name} of {organization.slug}", group.slug, (*at, name, j, "slug"))
+        for j, team in enumerate(organization.teams):
+            yield from _both(team, (*at, "teams", j))
     yield from _two_names(content)
+
+
+def _both(team: TeamPart, at: Key) -> Iterator[Problem]:
+    for i, extension in enumerate(team.members):
+        if extension in team.leads:
+            yield (*at, "members", i), f"{extension} is one of the leads, who are members too; name it once"
 
 
 def _two_names(content: BundlePart) -> Iterator[Problem]:

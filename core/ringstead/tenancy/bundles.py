@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from ringstead.db.engine import Database
 from ringstead.tenancy import directory
-from ringstead.tenancy.bundle_plan import Change, Plan, plan_bundle
+from ringstead.tenancy.bundle_change import Change
+from ringstead.tenancy.bundle_plan import Plan, plan_bundle
 from ringstead.tenancy.bundle_schema import FILE_NAME, Bundle, BundleError, read_bundle
 from ringstead.tenancy.models import Subscriber
 

@@ -38,39 +38,39 @@ def create_partner(session: Session, *, slug: str, name: str, brand: Mapping[str
     """Create a partner. `brand` is what `Brand.to_mapping` gave. Needs the operator's session."""
     partner = Partner(
         id=new_id(),
-        slug=_checked("slug", fields.slug, slug),
-        name=_checked("name", fields.display_name, name),
+        slug=checked("slug", fields.slug, slug),
+        name=checked("name", fields.display_name, name),
         brand=dict(brand),
     )
-    return _insert(session, partner, "slug", f"there is a partner {slug!r} already")
+    return insert(session, partner, "slug", f"there is a partner {slug!r} already")
 
 
 def add_host(session: Session, partner_id: UUID, *, name: str, kind: str, org_id: UUID | None = None) -> Host:
     """Give a partner (or one of its organizations) a host name; each name belongs to one partner only."""
-    checked = _checked("name", fields.host, name)
+    full = checked("name", fields.host, name)
     if kind not in HOST_KINDS:
         raise DirectoryRefused("kind", f"must be one of {', '.join(HOST_KINDS)}")
-    host = Host(name=checked, partner_id=partner_id, org_id=org_id, kind=kind)
-    return _insert(session, host, "name", f"the host {checked} is taken")
+    host = Host(name=full, partner_id=partner_id, org_id=org_id, kind=kind)
+    return insert(session, host, "name", f"the host {full} is taken")
 
 
 def create_organization(session: Session, partner_id: UUID, *, slug: str, name: str) -> Organization:
     """Create an organization of a partner; its slug is unique there."""
-    checked = _checked("slug", fields.slug, slug)
+    short = checked("slug", fields.slug, slug)
     # No unique index can hold this: every unique key leads with org_id. The partner's row serializes creators.
     session.execute(select(Partner.id).where(Partner.id == partner_id).with_for_update())
     taken = select(Organization.org_id).where(
-        Organization.partner_id == partner_id, Organization.slug == checked
+        Organization.partner_id == partner_id, Organization.slug == short
     )
     if session.scalars(taken).first() is not None:
-        raise DirectoryRefused("slug", f"there is an organization {checked!r} already")
+        raise DirectoryRefused("slug", f"there is an organization {short!r} already")
     organization = Organization(
         org_id=new_id(),
         partner_id=partner_id,
-        slug=checked,
-        name=_checked("name", fields.display_name, name),
+        slug=short,
+        name=checked("name", fields.display_name, name),
     )
-    return _insert(session, organization, "slug", f"there is an organization {checked!r} already")
+    return insert(session, organization, "slug", f"there is an organization {short!r} already")
 
 
 def create_subscriber(
@@ -81,12 +81,12 @@ def create_subscriber(
         org_id=organization.org_id,
         partner_id=organization.partner_id,
         id=new_id(),
-        name=_checked("name", fields.display_name, name),
-        extension=_checked("extension", fields.extension, extension),
-        number=None if number is None else _checked("number", fields.number, number),
+        name=checked("name", fields.display_name, name),
+        extension=checked("extension", fields.extension, extension),
+        number=None if number is None else checked("number", fields.number, number),
     )
     taken = f"extension {extension} or number {number} is taken in {organization.slug}"
-    return _insert(session, subscriber, "extension", taken)
+    return insert(session, subscriber, "extension", taken)
 
 
 def create_account(
@@ -104,12 +104,12 @@ def create_account(
     account = Account(
         partner_id=partner_id,
         id=new_id(),
-        email=_checked("email", fields.email, email),
-        name=_checked("name", fields.display_name, name),
+        email=checked("email", fields.email, email),
+        name=checked("name", fields.display_name, name),
         staff_role=staff_role,
         password_hash=password_hash,
     )
-    return _insert(session, account, "email", f"{account.email} has an account already")
+    return insert(session, account, "email", f"{account.email} has an account already")
 
 
 def add_membership(session: Session, subscriber: Subscriber, account: Account, *, role: str) -> Membership:
@@ -126,7 +126,7 @@ def add_membership(session: Session, subscriber: Subscriber, account: Account, *
         subscriber_id=subscriber.id,
         role=role,
     )
-    return _insert(session, membership, "account", f"{account.email} opens this portal already")
+    return insert(session, membership, "account", f"{account.email} opens this portal already")
 
 
 def announce_hosts(session: Session, partner_id: UUID) -> None:
@@ -136,15 +136,16 @@ def announce_hosts(session: Session, partner_id: UUID) -> None:
     )
 
 
-def _checked(field: str, check: Callable[[str], str], value: str) -> str:
+def checked(field: str, check: Callable[[str], str], value: str) -> str:
+    """The value as it is stored. Raises DirectoryRefused."""
     try:
         return check(value)
     except ValueError as error:
         raise DirectoryRefused(field, str(error)) from None
 
 
-def _insert(session: Session, row: RowType, field: str, reason: str) -> RowType:
-    """Write the row in a savepoint of its own, so that a refusal costs no more than itself."""
+def insert(session: Session, row: RowType, field: str, reason: str) -> RowType:
+    """Write the row in a savepoint of its own, so that a refusal costs no more than itself. Raises DirectoryRefused."""
     try:
         with session.begin_nested():
             session.add(row)

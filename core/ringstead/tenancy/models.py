@@ -53,17 +53,80 @@ class Organization(DirectoryScoped, Base):
 
 
 class Subscriber(DirectoryScoped, Base):
-    """A person (or place) with an extension. `number` is the DID in E.164, if there is one."""
+    """A person (or place) with an extension. `number` is the DID in E.164, if there is one; `location_id` is where
+    they are."""
 
     __tablename__ = "subscriber"
-    __table_args__ = (UniqueConstraint("org_id", "extension"), UniqueConstraint("org_id", "number"))
+    __table_args__ = (
+        UniqueConstraint("org_id", "extension"),
+        UniqueConstraint("org_id", "number"),
+        ForeignKeyConstraint(["org_id", "location_id"], ["location.org_id", "location.id"]),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
     extension: Mapped[str]
     number: Mapped[str | None]
+    location_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(default="active")
     created_at: Mapped[CreatedAt]
+
+
+class Team(OrgScoped, Base):
+    """People who work together, whoever and wherever they are."""
+
+    __tablename__ = "team"
+    __table_args__ = (UniqueConstraint("org_id", "slug"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    slug: Mapped[str]
+    name: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class TeamMember(OrgScoped, Base):
+    """A subscriber in a team; `is_lead` when they lead it."""
+
+    __tablename__ = "team_member"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
+    )
+
+    team_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
+    is_lead: Mapped[bool]
+
+
+class Location(OrgScoped, Base):
+    """A place of the organization: a branch, a shop. A subscriber is at one at most."""
+
+    __tablename__ = "location"
+    __table_args__ = (UniqueConstraint("org_id", "slug"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    slug: Mapped[str]
+    name: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class LocationManager(OrgScoped, Base):
+    """A subscriber who manages a location, whether or not they are at it."""
+
+    __tablename__ = "location_manager"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["org_id", "location_id"], ["location.org_id", "location.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(
+            ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
+        ),
+    )
+
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class Membership(DirectoryScoped, Base):
