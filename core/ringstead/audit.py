@@ -74,14 +74,15 @@ def record(
     actor: Actor | None = None,
     session: TenantSession | None = None,
     org_id: UUID | None = None,
+    address: str = "",
 ) -> AuditEntry:
     """Add an entry in the transaction of what it tells about, so that neither exists without the other.
 
     `where` is the request (then the actor is whoever is signed in, and the address is known) or a session, for jobs
-    and commands. `target` says what was touched, `subject` whose portal (a subscriber's id). `session` replaces the
-    request's own, for work inside another organization. Never put secrets or typed passwords into `detail`.
+    and commands (whose actor's `address` may be given). `target` says what was touched, `subject` whose portal (a
+    subscriber's id). `session` replaces the request's own, for work inside another organization. Never put secrets or
+    typed passwords into `detail`.
     """
-    address = ""
     if not isinstance(where, TenantSession):
         address = where.client_address
         actor = actor or where.tenant.account

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
+from translationstring import TranslationString
 
 from ringstead import audit
 from ringstead.api.testing import PASSWORD, Person, Tenants
@@ -118,3 +119,23 @@ def test_ones_latest_activity_is_on_the_account_page_and_nobody_elses(
 def test_every_action_has_words() -> None:
     actions = {v for k, v in vars(audit).items() if k.isupper() and isinstance(v, str)}
     assert actions == set(audit.TITLES)
+
+
+def test_plugins_name_their_actions_and_keep_the_everyday_out_of_the_activity(
+    juno: Person, database: Database
+) -> None:
+    moved = audit.declare_action("sample.moved", TranslationString("Moved a thing"))
+    looked = audit.declare_action("sample.looked", TranslationString("Looked at a thing"), is_everyday=True)
+    assert juno.organization is not None
+    with database.run_as(juno.organization.org_id) as session:
+        for action in (moved, looked):
+            audit.record(session, action, actor=juno.account, address="192.0.2.7")
+        session.flush()
+        assert [audit.title_of(entry) for entry in audit.own_entries(session, juno.account.id)] == [
+            "Moved a thing"
+        ]
+        kept = audit.organization_entries(session, juno.organization.org_id, (moved, looked))
+        assert {(entry.action, entry.address) for entry in kept} == {
+            ("sample.moved", "192.0.2.7"),
+            ("sample.looked", "192.0.2.7"),
+        }
