@@ -13,7 +13,7 @@ nothing is rolled back and nothing is shared, so tests may run in any order and 
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,18 @@ from ringstead.db.migrate import upgrade_all
 from ringstead.plugins.enablement import set_features
 from ringstead.plugins.loader import load_plugins
 from ringstead.settings import Settings, load_settings
-from ringstead.tenancy.models import Account, Host, Membership, Organization, Partner, Subscriber, WebSession
+from ringstead.tenancy.groups import add_manager, add_to_team, create_location, create_team
+from ringstead.tenancy.models import (
+    Account,
+    Host,
+    Location,
+    Membership,
+    Organization,
+    Partner,
+    Subscriber,
+    Team,
+    WebSession,
+)
 
 if TYPE_CHECKING:
     from ringstead.db.base import Base
@@ -108,6 +119,39 @@ class Tenants:
         self._add(organization.org_id, membership)
         return Person(self._partner(organization.partner_id), account, organization, subscriber, membership)
 
+    def team(
+        self,
+        organization: Organization,
+        slug: str,
+        leads: Iterable[Person] = (),
+        members: Iterable[Person] = (),
+        name: str = "",
+    ) -> Team:
+        """A team of an organization; without a name it has its slug's."""
+        with self.database.as_operator("tests", "make a team") as session:
+            team = create_team(session, organization, slug=slug, name=name or slug.capitalize())
+            for people, is_lead in ((leads, True), (members, False)):
+                for person in people:
+                    add_to_team(session, team, _subscriber(person), is_lead=is_lead)
+        return team
+
+    def location(
+        self,
+        organization: Organization,
+        slug: str,
+        managers: Iterable[Person] = (),
+        people: Iterable[Person] = (),
+        name: str = "",
+    ) -> Location:
+        """A location of an organization, and who is there; without a name it has its slug's."""
+        with self.database.as_operator("tests", "make a location") as session:
+            location = create_location(session, organization, slug=slug, name=name or slug.capitalize())
+            for person in managers:
+                add_manager(session, location, _subscriber(person))
+            for person in people:
+                session.merge(_subscriber(person)).location_id = location.id
+        return location
+
     def staff(self, partner: Partner, role: str = "partner_admin", name: str = "Tansy Example") -> Person:
         """Partner staff. `role` is partner_admin or partner_support."""
         return Person(partner, self.account(partner.id, name, staff_role=role))
@@ -172,6 +216,11 @@ class Client(webtest.TestApp):  # type: ignore[misc]  # WebTest has no types
         """Post a form as a browser on one of our own pages does."""
         headers = {"Origin": f"http://{self.host}", **kwargs.pop("headers", {})}
         return self.post(url, {"csrf_token": self.csrf_token, **(values or {})}, headers=headers, **kwargs)
+
+
+def _subscriber(person: Person) -> Subscriber:
+    assert person.subscriber is not None, "partner staff are in no team and at no location"
+    return person.subscriber
 
 
 def _extension() -> str:

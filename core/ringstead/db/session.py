@@ -170,8 +170,9 @@ def enter_scope(connection: Connection, scope: Scope) -> None:
 class SignedIn:
     """What `open_session` knows of a signed-in person, by the names of its columns.
 
-    `settings` are the stored preferences by level; `exceptions` the organization's changes to the role's permissions.
-    On a console there is no organization and no subscriber.
+    `settings` are the stored preferences by level; `exceptions` the organization's changes to the role's permissions;
+    `oversees` is whether the subscriber leads a team or manages a location. On a console there is no organization and
+    no subscriber.
     """
 
     session_id: UUID
@@ -193,6 +194,7 @@ class SignedIn:
     exceptions: dict[str, bool] | None
     settings: dict[str, Any]
     expires_at: datetime
+    oversees: bool
 
     @classmethod
     def read(cls, row: dict[str, Any]) -> "SignedIn":
@@ -204,8 +206,16 @@ class SignedIn:
         return cls(**row)
 
 
-# As one JSON value: the drivers' bookkeeping for nineteen columns costs more than reading them.
-_OPEN_SESSION = "SELECT to_jsonb(s) FROM open_session(%s, %s, %s, %s, %s) s"
+# As one JSON value: the drivers' bookkeeping for nineteen columns costs more than reading them. The function has
+# entered the organization by the time its row is looked at, so row-level security lets through what is asked of it.
+_OPEN_SESSION = """
+    SELECT to_jsonb(s) || jsonb_build_object('oversees',
+        EXISTS (SELECT FROM team_member m
+                WHERE m.org_id = s.org_id AND m.subscriber_id = s.subscriber_id AND m.is_lead)
+        OR EXISTS (SELECT FROM location_manager m
+                   WHERE m.org_id = s.org_id AND m.subscriber_id = s.subscriber_id))
+    FROM open_session(%s, %s, %s, %s, %s) s
+"""
 
 
 class RequestSession(TenantSession):

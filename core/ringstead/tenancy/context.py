@@ -64,7 +64,10 @@ class AccountInfo:
 
 @dataclass(frozen=True, slots=True)
 class TenantContext:
-    """Everything that a view, a template or a plugin may know about who is asking. Immutable."""
+    """Everything that a view, a template or a plugin may know about who is asking. Immutable.
+
+    `oversees` is whether the subscriber leads a team or manages a location; which ones says `ringstead.api.directory`.
+    """
 
     site: SiteInfo
     preferences: "Preferences"
@@ -73,6 +76,7 @@ class TenantContext:
     organization: OrganizationInfo | None = None
     subscriber: SubscriberInfo | None = None
     permissions: frozenset[str] = field(default_factory=frozenset)
+    oversees: bool = False
     locale: str = "en"
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 

@@ -69,6 +69,7 @@ def build_context(request: Request) -> TenantContext:
         organization=_organization(row),
         subscriber=_subscriber(row),
         permissions=features.role_permissions(row.role, row.exceptions),
+        oversees=row.oversees,
         locale=negotiate_locale(request, preferences),
         time_zone=ZoneInfo(preferences["core.time_zone"]),
     )
