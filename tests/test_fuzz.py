@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from support import fuzzing, matrix
 from support.calls import node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded
-from support.people import belongs_to, reset_token, session_of
+from support.people import belongs_to, make_groups, reset_token, session_of
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
 from ringstead.auth.passwords import Passwords
@@ -61,6 +61,8 @@ class House:
         self.other = tenants.organization(self.partner, "calllogs")
         self.password_hash = app.registry["ringstead.passwords"].hash(PASSWORD)
         self.actors = {site: [self.actor(site, None), *self.people(site)] for site in ("portal", "console")}
+        members = [actor.person for actor in self.actors["portal"] if actor.person]
+        make_groups(tenants, app, "fuzzed", members)
         self.calls = {
             actor.person: record_calls(app, actor.person, 1)[0]
             for actor in self.actors["portal"]
@@ -101,6 +103,7 @@ class House:
             return f"/reset/{reset_token(self.tenants, someone)}"
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
+        things["group"] = "fuzzed"
         if "/sessions/" in route.pattern:
             token = self.tenants.session_token(someone, route.site)
             things["session"] = session_of(self.tenants, someone, token).id

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support import matrix
 from support.calls import record_calls
+from support.people import make_groups
 
 from ringstead.api.testing import Client, Tenants
 from ringstead.web.pseudo import untranslated
@@ -25,14 +26,15 @@ def test_every_text_is_translated(
 ) -> None:
     partner = tenants.partner("Harbour")
     organization = tenants.organization(partner, "calllogs", name="Qqq")
-    person = tenants.person(organization, "Qqq")
+    person = tenants.person(organization, "Qqq", "org_admin")
+    make_groups(tenants, pseudo_wsgi, "qqq", [person])
     calls = record_calls(pseudo_wsgi, person, 4, name="Qqq") if site == "portal" else ["none"]
     signed_in: Client = (
         portal(person, pseudo_wsgi)
         if site == "portal"
         else console(tenants.staff(partner, name="Qqq"), pseudo_wsgi)
     )
-    things = {"org": organization.org_id, "call": calls[0], "session": "none"}
+    things = {"org": organization.org_id, "call": calls[0], "session": "none", "group": "qqq"}
     found = {}
     for client in (visitor(partner, site, pseudo_wsgi), signed_in):
         for owned in pseudo_wsgi.registry["ringstead.plugins"].routes():

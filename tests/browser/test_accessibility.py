@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from support.calls import record_calls
-from support.people import belongs_to, reset_token
+from support.people import belongs_to, make_groups, reset_token
 
 from ringstead.api.preferences import set_for_organization
 from ringstead.api.testing import Person, Tenants
@@ -29,6 +29,14 @@ PORTAL_PAGES = [
     "/calls?q=nobody&tag=none",
     "/calls/chart?by=day",
     "/nowhere",
+]
+ADMIN_PAGES = [
+    "/calls",
+    "/calls/of/organization?q=mar",
+    "/calls/of/team/team?person=x&location=y",
+    "/calls/of/location/team?kind=missed",
+    "/calls/of/team/team/report",
+    "/calls/looks",
 ]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
 CONSOLE_PAGES = ["/", "/account", "/calls", "/calls?by=hour", "/calls?from=x"]
@@ -96,6 +104,22 @@ def test_no_page_has_a_violation(
     page.goto(live_server.url(admin, "/calls/retention"))
     found["nights"] = violations(page)
     count_partners(live_server.app.database)
+    make_groups(tenants, live_server.app, "team", [admin, person])
+    for path in ADMIN_PAGES:
+        page.goto(live_server.url(admin, path))
+        found[path] = violations(page)
+    page.goto(live_server.url(admin, "/calls/of/organization"))
+    page.locator(".calls a").first.click()
+    page.locator(".legs-list").first.wait_for()
+    page.get_by_text("More filters").click()
+    found["an open call of another"] = violations(page)
+    page.get_by_text("More filters").click()
+    page.get_by_role("link", name="Open this call").click()
+    found["a call of another"] = violations(page)
+    sign_in_cookie(page, person)
+    page.goto(live_server.url(person, "/calls/looks"))
+    page.locator(".looks li").first.wait_for()
+    found["/calls/looks"] = violations(page)
     sign_in_cookie(page, staff, site="console")
     for path in CONSOLE_PAGES:
         page.goto(live_server.url(staff, path, site="console"))

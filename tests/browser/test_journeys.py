@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from support.calls import record_calls
+from support.people import make_groups
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
 
@@ -137,6 +138,36 @@ def test_filters_by_their_panels_make_a_short_address(
     expect(page).to_have_url(re.compile(r"kind=missed.*q=Wren"))
 
 
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_a_lead_looks_at_a_call_of_the_team(
+    javascript: bool,
+    juno: Person,
+    tenants: Tenants,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    sign_in_cookie: Any,
+) -> None:
+    assert juno.organization is not None
+    lead = tenants.person(juno.organization, "Lea Lead")
+    make_groups(tenants, live_server.app, "sales", [lead, juno])
+    page = open_browser(javascript=javascript)
+    sign_in_cookie(page, lead)
+    page.goto(live_server.url(lead, "/calls"))
+    page.get_by_role("navigation", name="Whose calls").get_by_role("link", name="Sales").first.click()
+    expect(page).to_have_url(re.compile(r"/calls/of/team/sales$"))
+    row = page.locator(".calls > li").first
+    expect(row).to_contain_text("Juno Birdsong")
+    row.locator("a.t1").click()
+    opened = row if javascript else page.locator("main")
+    expect(opened.locator(".legs-list")).to_contain_text("Desk phone")
+    expect(opened.get_by_text("Note and tags")).to_have_count(0)
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, "/calls"))
+    page.get_by_role("link", name="Who looked at my calls").click()
+    expect(page.locator(".looks li")).to_have_count(2)
+    expect(page.locator(".looks li").first).to_contain_text("Lea Lead")
+
+
 @pytest.mark.parametrize("width", [320, 390, 769, 900, 1280])
 def test_names_have_room_at_every_width(
     width: int, juno: Person, live_server: Any, open_browser: Callable[..., Page], sign_in_cookie: Any
@@ -197,17 +228,31 @@ def test_the_order_of_cards_is_the_readers_own(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/calls", "/account", "/home/arrange", "/search?q=a", "/more", "/sign-in"]
+    "path",
+    [
+        "/",
+        "/calls",
+        "/calls/of/team/team-with-a-rather-long-name-of-all",
+        "/calls/of/team/team-with-a-rather-long-name-of-all/report",
+        "/calls/looks",
+        "/account",
+        "/home/arrange",
+        "/search?q=a",
+        "/more",
+        "/sign-in",
+    ],
 )
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 def test_nothing_is_wider_than_the_phone(
     path: str,
     direction: str,
     juno: Person,
+    tenants: Tenants,
     live_server: Any,
     open_browser: Callable[..., Page],
     sign_in_cookie: Any,
 ) -> None:
+    make_groups(tenants, live_server.app, "team-with-a-rather-long-name-of-all", [juno])
     page = open_browser(phone=True)
     if path != "/sign-in":
         sign_in_cookie(page, juno)

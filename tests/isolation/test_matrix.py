@@ -1,5 +1,6 @@
 """Every route × role × whose thing × feature on or off, against the table in `matrix.py`."""
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import Engine, event, select
 from support import matrix
 from support.calls import record_calls
+from support.people import make_groups
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db import session as wall_one
@@ -49,7 +51,9 @@ def make_side(tenants: Tenants, database: Database, wsgi: Any) -> Callable[..., 
             role: record_calls(wsgi, people[role], 3, f"Caller {secret}")[0]
             for role in ("subscriber", "org_admin")
         }
-        return Side(partner, organization, people, {"org": organization.org_id}, calls)
+        slug = f"g-{secrets.token_hex(8)}"
+        make_groups(tenants, wsgi, slug, [people["subscriber"], people["org_admin"]], f"Group {secret}")
+        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, calls)
 
     return make
 

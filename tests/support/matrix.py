@@ -111,6 +111,23 @@ CORE = {
     **both("sign_out", "/sign-out", 303, visitor=303),
 }
 
+
+def of_others(kind: str, subscriber: int = 200, foreign: int | None = None) -> dict[str, Expected]:
+    """The pages of one kind of scope: `{group}` is a team that everybody here leads, a location that they manage."""
+    base = f"/calls/of/{kind}" + ("" if foreign is None else "/{group}")
+    paths = {"list": "", "new": "/new?shown=0", "download": "/calls.csv"}
+    if foreign is not None:
+        paths |= {"report": "/report", "report_file": "/report.csv"}
+    pages = {
+        f"calllogs.{kind}_{name}": Expected(
+            base + path, TO_SIGN_IN, subscriber=subscriber, org_admin=200, foreign=foreign
+        )
+        for name, path in paths.items()
+    }
+    call = Expected(f"{base}/{{call}}", TO_SIGN_IN, subscriber=subscriber, org_admin=200, foreign=404)
+    return pages | {f"calllogs.{kind}_call": call}
+
+
 CALLLOGS = {
     "calllogs.list": portal("/calls", 200),
     "calllogs.chart": portal("/calls/chart", 200),
@@ -126,6 +143,10 @@ CALLLOGS = {
     "calllogs.call": portal("/calls/{call}", 200, foreign=404),
     "calllogs.annotate": portal("/calls/{call}", 303, foreign=404, note="Ring back", tags="vip"),
     "calllogs.download": portal("/calls.csv", 200),
+    "calllogs.looks": portal("/calls/looks", 200),
+    **of_others("team", foreign=404),
+    **of_others("location", foreign=404),
+    **of_others("organization", subscriber=403),
 }
 
 MATRIX: dict[str, Expected] = CORE | CALLLOGS

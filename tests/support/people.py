@@ -1,13 +1,16 @@
 """What tests need of people beside what the testing kit makes."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
 from ringstead.api.testing import Person, Tenants
 from ringstead.auth.models import PasswordReset
 from ringstead.auth.tokens import hash_token
+from ringstead.preferences.store import set_for_organization
 from ringstead.tenancy.models import Membership, Organization, WebSession
 
 
@@ -33,3 +36,15 @@ def reset_token(tenants: Tenants, person: Person) -> str:
         row = PasswordReset(account_id=person.account.id, token_hash=hash_token(token), expires_at=until)
         session.add(row)
     return token
+
+
+def make_groups(tenants: Tenants, app: Any, slug: str, people: Sequence[Person], name: str = "") -> None:
+    """A team that all of these people of one organization lead, and a location where they are and that they manage;
+    the organization tells its people who looked at their calls."""
+    organization = people[0].organization
+    assert organization is not None
+    tenants.team(organization, slug, people, name=name)
+    tenants.location(organization, slug, people, people, name)
+    with tenants.database.run_as(organization.org_id) as session:
+        declared = app.registry["ringstead.declared_settings"]
+        set_for_organization(session, declared, "calllogs.looks_visible", True)

@@ -11,7 +11,7 @@ large file is sent, so a process sends few of those at a time.
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from tempfile import SpooledTemporaryFile
@@ -33,6 +33,7 @@ PER_ACCOUNT: Final = 2
 # Bytes. A file of this size goes out in one piece, which holds no thread; a larger one lies on disk meanwhile.
 SMALL: Final = 256 * 1024
 _PIECE: Final = 64 * 1024
+WHOSE: Final = _("Whose call")
 HEADINGS: Final = (
     _("Date"),
     _("Time"),
@@ -108,14 +109,16 @@ class Spool:
         self._downloads, self._place = downloads, downloads.take(account_id)
         self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115
 
-    def write(self, rows: Iterable[Any], fmt: Formats) -> int:
-        """Write all rows; returns the size in bytes. Raises `TooManyCalls`."""
+    def write(self, rows: Iterable[Any], fmt: Formats, names: Mapping[UUID, str] | None = None) -> int:
+        """Write all rows, with a column for whose they are if `names` has people's names by their ids; returns the size
+        in bytes. Raises `TooManyCalls`."""
         lines, words = Lines(separator(fmt.locale)), Words(fmt)
-        lines.write([words(heading) for heading in HEADINGS])
+        lines.write([words(heading) for heading in (*([] if names is None else [WHOSE]), *HEADINGS)])
         for count, row in enumerate(rows, start=1):
             if count > MOST_CALLS:
                 raise TooManyCalls
-            lines.write(_cells(row, fmt, words))
+            whose = [] if names is None else [names.get(row.subscriber_id, "")]
+            lines.write([*whose, *_cells(row, fmt, words)])
             if count % AT_ONCE == 0:
                 self._file.write(lines.take())
         self._file.write(lines.take())

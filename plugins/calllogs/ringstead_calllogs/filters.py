@@ -44,8 +44,13 @@ NAMES: Final = {
     "least": "least",
     "most": "most",
     "tag": "tag",
+    "person": "person",
+    "location": "location",
     "before": "before",
 }
+# Notes and tags are of one's own calls, people and places of others'.
+_OWN_ONLY: Final = ("tag",)
+_OTHERS_ONLY: Final = ("person", "location")
 MOST_CHARACTERS: Final = 100
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -79,7 +84,8 @@ class Cursor:
 class Filter:
     """Which calls are wanted. `first` and `last` are days of the reader's zone, both included.
 
-    `least` and `most` are minutes of talking; `phone` and `tag` are whole words, in any case.
+    `least` and `most` are minutes of talking; `phone` and `tag` are whole words, in any case. `person` is an extension
+    and `location` a slug: they ask for some of the others whose calls the reader may see.
     """
 
     kind: str | None = None
@@ -92,6 +98,8 @@ class Filter:
     least: int | None = None
     most: int | None = None
     tag: str = ""
+    person: str = ""
+    location: str = ""
     before: Cursor | None = None
 
     @property
@@ -102,10 +110,8 @@ class Filter:
     @property
     def further(self) -> bool:
         """Whether something is asked for that stands behind «More filters»."""
-        return bool(self.direction or self.result or self.phone or self.tag) or (self.least, self.most) != (
-            None,
-            None,
-        )
+        words = self.direction or self.result or self.phone or self.tag or self.person or self.location
+        return bool(words) or (self.least, self.most) != (None, None)
 
     def since(self, zone: ZoneInfo) -> datetime | None:
         """When the first day begins."""
@@ -137,9 +143,10 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def read_filter(values: Mapping[str, str]) -> FilterForm:
+def read_filter(values: Mapping[str, str], of_others: bool = False) -> FilterForm:
     """Understand the address bar. Names that nobody asked for are ignored: mail programs add some."""
     texts = {name: values.get(name, "").strip() for name in NAMES}
+    texts |= dict.fromkeys(_OWN_ONLY if of_others else _OTHERS_ONLY, "")
     errors: dict[str, Any] = {}
     wanted = Filter(
         kind=_kind(texts["kind"], errors),
@@ -152,6 +159,8 @@ def read_filter(values: Mapping[str, str]) -> FilterForm:
         least=_minutes("least", texts["least"], errors),
         most=_minutes("most", texts["most"], errors),
         tag=_words("tag", texts["tag"], errors),
+        person=_words("person", texts["person"], errors),
+        location=_words("location", texts["location"], errors),
         before=_cursor(texts["before"], errors),
     )
     if wanted.first is not None and wanted.last is not None and wanted.first > wanted.last:

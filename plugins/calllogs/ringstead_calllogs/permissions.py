@@ -11,7 +11,7 @@ READ = Permission(
 )
 EXPORT = Permission(
     name="calllogs:call:export",
-    title=_("Download one’s own calls"),
+    title=_("Download calls that one may see"),
     default_roles=frozenset({"subscriber", "org_admin"}),
 )
 ANNOTATE = Permission(
@@ -38,4 +38,19 @@ PARTNER_REPORT = Permission(
     name="calllogs:partner:read",
     title=_("See the calls of all organizations in numbers"),
     default_roles=frozenset({"partner_admin", "partner_support"}),
+)
+TEAM = Permission(
+    name="calllogs:team:read",
+    title=_("See the calls of the teams that one leads"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
+)
+LOCATION = Permission(
+    name="calllogs:location:read",
+    title=_("See the calls of the locations that one manages"),
+    default_roles=frozenset({"subscriber", "org_admin"}),
+)
+ORGANIZATION = Permission(
+    name="calllogs:organization:read",
+    title=_("See everybody’s calls"),
+    default_roles=frozenset({"org_admin"}),
 )

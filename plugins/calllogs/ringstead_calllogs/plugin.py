@@ -28,7 +28,9 @@ from ringstead_calllogs import (
     erasing,
     exporting,
     keeping,
+    look_views,
     months,
+    others,
     partner_counts,
     partner_views,
     rebuilding,
@@ -37,15 +39,20 @@ from ringstead_calllogs import (
     retention_views,
     views,
 )
+from ringstead_calllogs.looks import VISIBLE
 from ringstead_calllogs.permissions import (
     ANNOTATE,
     EXPORT,
+    LOCATION,
+    ORGANIZATION,
     PARTNER_REPORT,
     READ,
     REPORT,
     RETAIN,
     RETENTION,
+    TEAM,
 )
+from ringstead_calllogs.scopes import PRIVATE
 from ringstead_calllogs.switch import (
     receive_asterisk_cdr,
     receive_asterisk_cel,
@@ -70,7 +77,8 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [READ, EXPORT, ANNOTATE, REPORT, RETENTION, RETAIN, PARTNER_REPORT]
+    rights = [READ, EXPORT, ANNOTATE, REPORT, TEAM, LOCATION, ORGANIZATION]
+    return [*rights, RETENTION, RETAIN, PARTNER_REPORT]
 
 
 @hookimpl
@@ -141,6 +149,14 @@ def declare_routes() -> list[Route]:
             site="console",
         ),
         Route(
+            name="calllogs.looks",
+            pattern="/calls/looks",
+            view=look_views.show_looks,
+            permission=READ.name,
+            renderer="calllogs/looks.pt",
+        ),
+        *others.routes(),
+        Route(
             name="calllogs.call",
             pattern="/calls/{id}",
             view=call_views.show_call,
@@ -209,12 +225,22 @@ def declare_navigation() -> list[NavItem]:
 def declare_settings() -> list[Setting]:
     return [
         Setting(
-            name=report_views.PRIVATE,
-            title=_("Extensions that no report names"),
+            name=PRIVATE,
+            title=_("Extensions whose calls nobody else sees"),
             type=list,
             default=[],
             level="organization",
-            help=_("Their calls count for the organization and stand in no person’s line."),
+            help=_(
+                "They count for the organization, and stand in no list of others and in no line of a report."
+            ),
+        ),
+        Setting(
+            name=VISIBLE,
+            title=_("Tell people who looked at their calls"),
+            type=bool,
+            default=False,
+            level="organization",
+            help=_("On a page of their own, linked from their calls. Looks are kept either way."),
         ),
         *keeping.settings(),
     ]

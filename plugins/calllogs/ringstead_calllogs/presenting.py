@@ -44,6 +44,9 @@ LEG: Final = {
 }
 WITHHELD: Final = _("Number withheld")
 NO_NUMBER: Final = _("No number")
+# A call that no person of the organization had a part in: it ended at an announcement, or at a number nobody has.
+NOBODY: Final = _("Reached nobody")
+GONE: Final = _("Somebody who has left")
 _ICONS: Final = {
     "missed": "phone-missed",
     "voicemail": "voicemail",
@@ -86,6 +89,26 @@ class RowKind(NamedTuple):
     missed: str | None
     has_note: bool
     has_tags: bool
+    is_others: bool
+    whose: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What rows of others need: the address below which they open, and the people's names by their ids."""
+
+    path: str
+    names: Mapping[UUID, str]
+
+    def instead_of_name(self, person: UUID | None) -> Any:
+        """What stands where there is no name to show; None where there is one."""
+        if person is None:
+            return NOBODY
+        return None if person in self.names else GONE
+
+    def name_of(self, person: UUID | None) -> Any:
+        """A person's name, or what stands instead of it. Not translated yet."""
+        return NOBODY if person is None else self.names.get(person, GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ class DayGroup:
     rows: list[ListRow]
 
 
-def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
+def call_row(row: Any, local: datetime, fmt: Formats, others: Others | None = None) -> ListRow:
     """A row from the columns of `listing.COLUMNS`; `local` is its start in the reader's zone."""
     outgoing, number, name = row.direction == "outgoing", row.number, row.name
     dial, devices = dial_url(number), " + ".join(row.devices)
@@ -113,10 +136,13 @@ def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
         missed="missed" if row.kind == "missed" else None,
         has_note=bool(row.note),
         has_tags=bool(row.tags),
+        is_others=others is not None,
+        whose=None if others is None else others.instead_of_name(row.subscriber_id),
     )
     tag = number_tag(number) if number else ""
     words = {
-        "id": str(row.id),
+        "url": f"{others.path if others is not None else '/calls'}/{row.id}",
+        "whose": others.names.get(row.subscriber_id, "") if others is not None else "",
         "who": name or tag,
         "number": tag,
         "devices": devices,
@@ -131,7 +157,11 @@ def call_row(row: Any, local: datetime, fmt: Formats) -> ListRow:
 
 
 def day_groups(
-    rows: Iterable[Any], fmt: Formats, continues: date | None = None, is_part: bool = False
+    rows: Iterable[Any],
+    fmt: Formats,
+    continues: date | None = None,
+    is_part: bool = False,
+    others: Others | None = None,
 ) -> list[DayGroup]:
     """Rows grouped by the reader's days. `continues` is the day that the page before ended in.
 
@@ -150,7 +180,7 @@ def day_groups(
                 title = fmt.text(_("${day}, continued", mapping={"day": title}))
             groups.append(DayGroup(f"{row.id.hex[:8]}-{day}", day.isoformat(), title, []))
             today = day
-        groups[-1].rows.append(call_row(row, local, fmt))
+        groups[-1].rows.append(call_row(row, local, fmt, others))
     return groups
 
 
@@ -179,13 +209,19 @@ def present_recent(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return shown
 
 
-def present_leg(leg: Any, person: UUID) -> dict[str, Any]:
-    """A leg as its person reads it. `talk_seconds` is None when nobody talked."""
-    outgoing = leg.from_subscriber_id == person
+def present_leg(leg: Any, person: UUID | None, names: Mapping[UUID, str] | None = None) -> dict[str, Any]:
+    """A leg as its person reads it. `talk_seconds` is None when nobody talked.
+
+    For others it says whose phone it was, by `names`: of the leg's own end, which is the caller's when a call goes out.
+    """
+    own = leg.from_subscriber_id if leg.direction == "outgoing" else leg.to_subscriber_id
+    is_persons = person is not None and person in (leg.from_subscriber_id, leg.to_subscriber_id)
+    outgoing = leg.from_subscriber_id == person if is_persons else leg.direction == "outgoing"
     until = leg.answered_at or leg.ended_at
     talked = leg.disposition == "answered"
     return {
         "started_at": leg.started_at,
+        "whose": names.get(own) if names and own is not None else None,
         "device": leg.device if (leg.direction == "outgoing") == outgoing else None,
         "name": leg.to_name if outgoing else leg.from_name,
         "number": leg.to_number if outgoing else leg.from_number,

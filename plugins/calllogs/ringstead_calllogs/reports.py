@@ -1,4 +1,4 @@
-"""The organization's calls in numbers: this time and the time before, by hour, by person; added up from quarters."""
+"""Calls of the organization or of people in numbers, added up from quarters: now and before, by hour, by person."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import DateTime, Integer, bindparam, cast, func, select
+from sqlalchemy import DateTime, Executable, Integer, Uuid, any_, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.charts import Span, Sum
 from ringstead_calllogs.filters import day_start
 from ringstead_calllogs.rollups import MEASURES, OfficeQuarter, PersonQuarter
+from ringstead_calllogs.whose import Whose
 
 MOST_WAITS: Final = 10
 
@@ -87,20 +89,24 @@ class Report:
     waits: Sequence[Wait]
 
 
-def read_report(session: TenantSession, span: Span, zone: ZoneInfo, excluded: frozenset[str]) -> Report:
-    """Add up the quarters of the span and of as many days before it. `excluded` are extensions whose owners are not
-    named: their calls count for the organization, and stand in no line."""
+def read_report(session: TenantSession, span: Span, zone: ZoneInfo, whose: Whose) -> Report:
+    """Add up the quarters of the span and of as many days before it.
+
+    Of the organization each call counts once, and `whose.excluded` are people who are not named: their calls count
+    and stand in no line. Of people each one's calls count, so a call of two of them counts for both.
+    """
     since, until = moments_of(span, zone)
     earlier, _ = moments_of(Span(span.first - timedelta(days=span.days), span.last), zone)
+    sums, values = _SUMS[whose.ids is None], whose.values
+    now, before = {"since": since, "until": until, **values}, {"since": earlier, "until": since, **values}
+    hours = session.execute(sums.hours, {**now, "zone": zone.key})
     return Report(
         span=span,
-        now=_office(session, since, until),
-        before=_office(session, earlier, since),
-        hours=[
-            Sum(*row) for row in session.execute(_HOURS, {"since": since, "until": until, "zone": zone.key})
-        ],
-        people=_people(session, since, until, excluded),
-        waits=_waits(session, since, until, excluded),
+        now=Counts(*session.execute(sums.all, now).one()),
+        before=Counts(*session.execute(sums.all, before).one()),
+        hours=[Sum(*row) for row in hours],
+        people=_people(session, now, whose),
+        waits=_waits(session, now, whose),
     )
 
 
@@ -110,6 +116,16 @@ def moments_of(span: Span, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 _SINCE, _UNTIL = (bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "until"))
+_WANTED: Final = PersonQuarter.subscriber_id == any_(bindparam("people", type_=ARRAY(Uuid())))
+
+
+class _Sums(NamedTuple):
+    """The statements of a report: of the organization, or of the people in the parameter `people`."""
+
+    all: Executable
+    hours: Executable
+    people: Executable
+    waits: Executable
 
 
 def _sums(model: Any) -> list[Any]:
@@ -118,57 +134,45 @@ def _sums(model: Any) -> list[Any]:
     return [cast(func.coalesce(one, 0), Integer) for one in [*sums, func.max(model.longest_wait)]]
 
 
-_OFFICE: Final = select(*_sums(OfficeQuarter)).where(OfficeQuarter.at >= _SINCE, OfficeQuarter.at < _UNTIL)
-_HOUR: Final = cast(func.date_part("hour", func.timezone(bindparam("zone"), OfficeQuarter.at)), Integer)
-_HOURS: Final = (
-    select(
-        _HOUR,
-        cast(func.sum(OfficeQuarter.missed), Integer),
-        cast(func.sum(OfficeQuarter.answered + OfficeQuarter.elsewhere + OfficeQuarter.dialled), Integer),
-        cast(func.sum(OfficeQuarter.answered + OfficeQuarter.reached), Integer),
-        cast(func.sum(OfficeQuarter.talk_seconds), Integer),
+def _statements(model: Any, *wanted: Any) -> _Sums:
+    when = (model.at >= _SINCE, model.at < _UNTIL, *wanted)
+    person = (PersonQuarter.at >= _SINCE, PersonQuarter.at < _UNTIL, *wanted)
+    hour = cast(func.date_part("hour", func.timezone(bindparam("zone"), model.at)), Integer)
+    counts = (model.missed, model.answered + model.elsewhere + model.dialled, model.answered + model.reached)
+    sums = [cast(func.sum(one), Integer) for one in (*counts, model.talk_seconds)]
+    who = PersonQuarter.subscriber_id
+    return _Sums(
+        all=select(*_sums(model)).where(*when),
+        hours=select(hour, *sums).where(*when).group_by(hour),
+        people=select(who, *_sums(PersonQuarter)).where(*person).group_by(who),
+        waits=select(who, PersonQuarter.at, PersonQuarter.longest_wait)
+        .where(*person, PersonQuarter.longest_wait > 0)
+        .order_by(PersonQuarter.longest_wait.desc(), PersonQuarter.at.desc())
+        .limit(bindparam("most")),
     )
-    .where(OfficeQuarter.at >= _SINCE, OfficeQuarter.at < _UNTIL)
-    .group_by(_HOUR)
-)
-_PEOPLE: Final = (
-    select(PersonQuarter.subscriber_id, *_sums(PersonQuarter))
-    .where(PersonQuarter.at >= _SINCE, PersonQuarter.at < _UNTIL)
-    .group_by(PersonQuarter.subscriber_id)
-)
-_WAITS: Final = (
-    select(PersonQuarter.subscriber_id, PersonQuarter.at, PersonQuarter.longest_wait)
-    .where(PersonQuarter.at >= _SINCE, PersonQuarter.at < _UNTIL, PersonQuarter.longest_wait > 0)
-    .order_by(PersonQuarter.longest_wait.desc(), PersonQuarter.at.desc())
-    .limit(bindparam("most"))
-)
 
 
-def _office(session: TenantSession, since: datetime, until: datetime) -> Counts:
-    return Counts(*session.execute(_OFFICE, {"since": since, "until": until}).one())
+_SUMS: Final = {True: _statements(OfficeQuarter), False: _statements(PersonQuarter, _WANTED)}
 
 
-def _people(
-    session: TenantSession, since: datetime, until: datetime, excluded: frozenset[str]
-) -> list[PersonLine]:
+def _people(session: TenantSession, when: Mapping[str, Any], whose: Whose) -> list[PersonLine]:
     """A line for each person who had a call: who missed most comes first."""
-    counts = {row[0]: Counts(*row[1:]) for row in session.execute(_PEOPLE, {"since": since, "until": until})}
-    named = _named(session, counts, excluded)
+    found = session.execute(_SUMS[whose.ids is None].people, when)
+    counts = {row[0]: Counts(*row[1:]) for row in found}
+    named = _named(session, counts, whose)
     lines = [PersonLine(person, counts[id_]) for id_, person in named.items() if counts[id_].calls]
     return sorted(lines, key=lambda line: (-line.counts.missed, -line.counts.calls, line.person.name))
 
 
-def _waits(session: TenantSession, since: datetime, until: datetime, excluded: frozenset[str]) -> list[Wait]:
+def _waits(session: TenantSession, when: Mapping[str, Any], whose: Whose) -> list[Wait]:
     # As many more as could be left out.
-    most = MOST_WAITS * (1 + len(excluded))
-    rows = session.execute(_WAITS, {"since": since, "until": until, "most": most}).all()
-    named = _named(session, {row[0]: row for row in rows}, excluded)
+    most = MOST_WAITS * (1 + len(whose.excluded))
+    rows = session.execute(_SUMS[whose.ids is None].waits, {**when, "most": most}).all()
+    named = _named(session, {row[0]: row for row in rows}, whose)
     waits = [Wait(named[row[0]], row[1], row[2]) for row in rows if row[0] in named]
     return waits[:MOST_WAITS]
 
 
-def _named(
-    session: TenantSession, ids: Mapping[UUID, Any], excluded: frozenset[str]
-) -> dict[UUID, SubscriberInfo]:
+def _named(session: TenantSession, ids: Mapping[UUID, Any], whose: Whose) -> dict[UUID, SubscriberInfo]:
     found = find_subscribers(session, ids)
-    return {person.id: person for person in found if person.extension not in excluded}
+    return {person.id: person for person in found if person.id not in whose.excluded}

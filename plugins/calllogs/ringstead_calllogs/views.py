@@ -1,15 +1,18 @@
 """The list of calls with what belongs to it: chart, news, download."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from pyramid.httpexceptions import HTTPTooManyRequests, HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
+from ringstead.api.directory import find_people, find_subscribers
 from ringstead.api.formatting import Formats, formats_of
 from ringstead_calllogs.charts import chart_span, read_chart
 from ringstead_calllogs.downloads import (
@@ -23,8 +26,10 @@ from ringstead_calllogs.downloads import (
 )
 from ringstead_calllogs.filters import DIRECTIONS, RESULTS, Cursor, Filter, FilterForm, read_filter
 from ringstead_calllogs.listing import PAGE_SIZE, Listing
-from ringstead_calllogs.permissions import EXPORT
-from ringstead_calllogs.presenting import day_groups
+from ringstead_calllogs.looks import VISIBLE, Looker, collecting, record_looks
+from ringstead_calllogs.permissions import EXPORT, REPORT
+from ringstead_calllogs.presenting import Others, day_groups
+from ringstead_calllogs.scopes import TITLES, Scope, scopes_of
 from ringstead_calllogs.whose import Whose
 
 _ = translations("ringstead_calllogs")
@@ -32,6 +37,8 @@ LIST: Final = "/calls"
 CHART: Final = "/calls/chart"
 NEW: Final = "/calls/new"
 DOWNLOAD: Final = "/calls.csv"
+LOOKS: Final = "/calls/looks"
+REPORT_PAGE: Final = "/calls/report"
 # More new calls than this are not told apart.
 MOST_NEW: Final = 25
 _SHOWN: Final = frozenset(map(str, range(PAGE_SIZE + 1)))
@@ -43,47 +50,100 @@ TABS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A list: its address, and whose calls it shows. `scope` is None for one's own; `choices` its filters offer."""
+
+    path: str
+    whose: Whose
+    scope: Scope | None = None
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+    def below(self, wanted: Filter, own: str, others: str) -> str:
+        """The address of something about this list, with its filter; one's own and others' have different ones."""
+        return wanted.url(own if self.scope is None else f"{self.path}/{others}", before=None)
+
+
 def list_calls(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /calls` with the names of `filters.NAMES`: 25 calls; with htmx and `before`, only the rows.
 
     422 for a filter that is none.
     """
-    form = read_filter(request.GET)
-    wanted = form.filter
-    fmt = formats_of(request)
+    place = Place(LIST, Whose.person(context.subscriber_id))
+    return list_page(context, request, read_filter(request.GET), place)
+
+
+def list_page(context: TenantContext, request: Request, form: FilterForm, place: Place) -> dict[str, Any]:
+    """The page of a list, or the rows that go on with it."""
+    wanted, fmt = form.filter, formats_of(request)
     is_part = is_htmx(request) and wanted.before is not None and not form.errors
     rows: Sequence[Any] = ()
-    groups, more = [], None
+    groups, more_url = [], None
     if form.errors:
         request.response.status_int = 422
     else:
-        rows, more = _listing(context, form).page(request.db)
+        rows, more = listing(context, form, place.whose).page(request.db)
         continues = fmt.local(wanted.before.started_at).date() if wanted.before is not None else None
-        groups = day_groups(rows, fmt, continues, is_part)
+        groups = day_groups(rows, fmt, continues, is_part, _others(context, request, place, rows))
+        more_url = wanted.url(place.path, before=more) if more is not None else None
     if is_part:
         request.override_renderer = "calllogs/rows.pt"
-        return {"groups": groups, "more_url": wanted.url(LIST, before=more) if more is not None else None}
+        return {"groups": groups, "more_url": more_url}
     return {
         "groups": groups,
-        "more_url": wanted.url(LIST, before=more) if more is not None else None,
+        "more_url": more_url,
+        **_of_form(context, form, place, fmt),
+        "scope": place.scope,
+        "scopes": [] if is_htmx(request) else scopes_of(context, request.db),
+        "scope_titles": TITLES,
+        "report_url": _report_url(context, place.scope),
+        "looks_url": LOOKS if place.scope is None and context.preferences[VISIBLE] else None,
+        "chart_url": _chart_url(wanted, request)
+        if place.scope is None and context.subscriber is not None and not form.errors
+        else None,
+        "new_url": place.below(wanted, NEW, "new") + _last_shown(wanted, rows)
+        if wanted.before is None
+        else None,
+        "download_url": place.below(wanted, DOWNLOAD, "calls.csv") if context.can(EXPORT.name) else None,
+    }
+
+
+def _of_form(context: TenantContext, form: FilterForm, place: Place, fmt: Formats) -> dict[str, Any]:
+    """What the filter's form shows, and the addresses of other filters."""
+    wanted = form.filter
+    return {
+        "list_url": place.path,
         "filter": wanted,
         "texts": form.texts,
         "errors": form.errors,
         "tabs": [(kind or "", title, kind == wanted.kind) for kind, title in TABS],
         "results": RESULTS,
         "directions": DIRECTIONS,
+        "people": place.choices.get("people", ()),
+        "locations": place.choices.get("locations", {}),
+        "person_name": place.choices.get("person", wanted.person),
         "span": _span_text(wanted, fmt),
-        "sought": _sought(wanted, fmt),
-        "without": lambda *names: wanted.url(LIST, before=None, **dict.fromkeys(names, None)),
-        "chart_url": _chart_url(wanted, request)
-        if context.subscriber is not None and not form.errors
-        else None,
-        "new_url": wanted.url(NEW, before=None) + _last_shown(wanted, rows)
-        if wanted.before is None
-        else None,
-        "download_url": wanted.url(DOWNLOAD, before=None) if context.can(EXPORT.name) else None,
-        "newest_url": wanted.url(LIST, before=None) if wanted.before is not None else None,
+        "sought": _sought(wanted, fmt, place),
+        "without": lambda *names: wanted.url(place.path, before=None, **dict.fromkeys(names, None)),
+        "newest_url": wanted.url(place.path, before=None) if wanted.before is not None else None,
     }
+
+
+def _report_url(context: TenantContext, scope: Scope | None) -> str | None:
+    """The report of the people whose calls these are."""
+    if scope is None or scope.group is not None:
+        return None if scope is None else f"{scope.path}/report"
+    return REPORT_PAGE if context.can(REPORT.name) else None
+
+
+def _others(context: TenantContext, request: Request, place: Place, rows: Sequence[Any]) -> Others | None:
+    """The names of those whose calls are shown, which is kept as a look at them; None for one's own calls."""
+    if place.scope is None:
+        return None
+    people = {row.subscriber_id for row in rows if row.subscriber_id is not None}
+    record_looks(request.db, Looker.of(context, request.client_address), people, place.scope, "list")
+    names = {person.id: person.name for person in find_subscribers(request.db, people)}
+    return Others(place.path, names)
 
 
 def is_htmx(request: Request) -> bool:
@@ -103,7 +163,7 @@ def _span_text(wanted: Filter, fmt: Formats) -> str:
     return ""
 
 
-def _sought(wanted: Filter, fmt: Formats) -> str:
+def _sought(wanted: Filter, fmt: Formats, place: Place) -> str:
     """What the filter asks for beside words, in a line: `18 – 24 Nov · Missed · Desk phone`."""
     kind = dict(TABS)[wanted.kind] if wanted.kind is not None else ""
     direction = DIRECTIONS[wanted.direction] if wanted.direction is not None else ""
@@ -115,6 +175,8 @@ def _sought(wanted: Filter, fmt: Formats) -> str:
         fmt.text(result),
         wanted.phone,
         wanted.tag,
+        place.choices.get("person", ""),
+        place.choices.get("locations", {}).get(wanted.location, ""),
     ]
     return " · ".join(part for part in parts if part)
 
@@ -162,11 +224,17 @@ def new_calls(context: TenantContext, request: Request) -> Any:
 
     Answers 304 when that is what was told before, so that asking often costs little.
     """
-    form = read_filter(request.GET)
+    return count_new(
+        context, request, read_filter(request.GET), Place(LIST, Whose.person(context.subscriber_id))
+    )
+
+
+def count_new(context: TenantContext, request: Request, form: FilterForm, place: Place) -> Any:
+    """How many calls a list's page does not show yet. Nobody's calls are shown by it."""
     shown, last = request.GET.get("shown", ""), Cursor.read(request.GET.get("last", ""))
     if form.errors or shown not in _SHOWN:
         raise HTTPUnprocessableEntity(_("This page cannot say what is new. Open the list again."))
-    rows = _listing(context, form).since(request.db, last, int(shown) + MOST_NEW + 1)
+    rows = listing(context, form, place.whose).since(request.db, last, int(shown) + MOST_NEW + 1)
     count = max(0, len(rows) - int(shown))
     response = request.response
     response.headers["Cache-Control"] = "private, no-cache"
@@ -178,21 +246,26 @@ def new_calls(context: TenantContext, request: Request) -> Any:
     return {
         "count": min(count, MOST_NEW),
         "is_more": count > MOST_NEW,
-        "url": form.filter.url(LIST, before=None),
+        "url": form.filter.url(place.path, before=None),
     }
 
 
-def _listing(context: TenantContext, form: FilterForm) -> Listing:
-    region = context.preferences["core.region"]
-    return Listing(Whose.person(context.subscriber_id), form.filter, context.time_zone, region)
+def listing(context: TenantContext, form: FilterForm, whose: Whose) -> Listing:
+    """These people's calls that fit a filter, as the reader means it."""
+    return Listing(whose, form.filter, context.time_zone, context.preferences["core.region"])
 
 
 def download_calls(context: TenantContext, request: Request) -> Response:
     """`GET /calls.csv`, with the list's filter: all of its calls; 422 for too many, 429 while others are sent."""
-    form = read_filter(request.GET)
+    place = Place(LIST, Whose.person(context.subscriber_id))
+    return send_calls(context, request, read_filter(request.GET), place)
+
+
+def send_calls(context: TenantContext, request: Request, form: FilterForm, place: Place) -> Response:
+    """All calls of a list as a file."""
     if form.errors:
-        field, message = next(iter(form.errors.items()))
-        raise HTTPUnprocessableEntity(f"{field}: {formats_of(request).text(message)}")
+        name, message = next(iter(form.errors.items()))
+        raise HTTPUnprocessableEntity(f"{name}: {formats_of(request).text(message)}")
     fmt, wanted = formats_of(request), form.filter
     name = file_name(wanted.first, wanted.last, fmt.today())
     response = Response(content_type="text/csv", charset="utf-8")
@@ -200,7 +273,7 @@ def download_calls(context: TenantContext, request: Request) -> Response:
     with ExitStack() as opened:
         spool = opened.enter_context(closing(_spool(context, request)))
         try:
-            size = spool.write(_listing(context, form).all(request.db), fmt)
+            size = _write(context, request, form, place, spool)
         except TooManyCalls:
             most = {"count": MOST_CALLS}
             why = _("More than ${count} calls fit, too many for one file. Choose fewer days.", mapping=most)
@@ -211,6 +284,18 @@ def download_calls(context: TenantContext, request: Request) -> Response:
             response.app_iter, response.content_length = spool, size
             opened.pop_all()  # the server closes it
     return response
+
+
+def _write(context: TenantContext, request: Request, form: FilterForm, place: Place, spool: Spool) -> int:
+    """Write all calls of a list; those of others with their names, which is kept as a look at them."""
+    rows, fmt = listing(context, form, place.whose).all(request.db), formats_of(request)
+    if place.scope is None:
+        return spool.write(rows, fmt)
+    seen: set[UUID | None] = set()
+    names = {person.id: person.name for person in find_people(request.db, place.scope.group)}
+    size = spool.write(collecting(rows, seen), fmt, names)
+    record_looks(request.db, Looker.of(context, request.client_address), seen, place.scope, "download")
+    return size
 
 
 def _spool(context: TenantContext, request: Request) -> Spool:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from ringstead.api.models import TenantSession
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
-from ringstead.preferences.store import set_for_subscriber
+from ringstead.preferences.store import set_for_organization, set_for_subscriber
 from ringstead.switch.nodes import create_node
 from ringstead_calllogs.models import Conversation
 
@@ -158,3 +158,16 @@ def shown() -> Callable[[Any], list[str]]:
         return [row["href"].rpartition("/")[2] for row in rows]
 
     return read
+
+
+@pytest.fixture
+def decide(wsgi: Any, database: Database) -> Callable[..., None]:
+    """`decide(person, "calllogs.looks_visible", True)`: store a preference of a person's organization."""
+
+    def store(person: Person, name: str, value: Any) -> None:
+        declared = wsgi.registry["ringstead.declared_settings"]
+        assert person.organization is not None
+        with database.run_as(person.organization.org_id) as session:
+            set_for_organization(session, declared, name, value)
+
+    return store
