@@ -38,10 +38,12 @@ from ringstead_calllogs.joining import LegRow, folded
 from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey
 from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.records import NEWEST, OLDEST
-from ringstead_calllogs.whose import Whose
+from ringstead_calllogs.whose import FEW, Whose
 
 PAGE_SIZE: Final = 25
 FIRST_WINDOW: Final = timedelta(days=60)
+# Of a crowd somebody always telephones, and less of each one's time is read in vain.
+CROWDS_WINDOW: Final = timedelta(hours=6)
 WIDER: Final = 4
 _DAY: Final = timedelta(days=1)
 _SMALLEST: Final = UUID(int=0)
@@ -126,8 +128,7 @@ _EACH: Final = func.unnest(_PEOPLE).table_valued(column("id", Uuid())).render_de
 _NOT_EXCLUDED: Final = func.coalesce(Conversation.subscriber_id != _EXCLUDED.all_(), literal(True))
 _WHOSE: Final[dict[str, tuple[Any, ...]]] = {
     "own": (Conversation.subscriber_id == bindparam("person", type_=Uuid()),),
-    "few": (Conversation.subscriber_id == _EACH.c.id,),
-    "many": (Conversation.subscriber_id == any_(_PEOPLE),),
+    "people": (Conversation.subscriber_id == _EACH.c.id,),
     "organization": (Conversation.is_primary,),
 }
 
@@ -173,7 +174,7 @@ def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
         starts_with = _STARTS_WITH[column].op("^@", is_comparison=True)
         statement = statement.where(starts_with(bindparam(f"text{number}")))
     statement = _ordered(statement, Conversation, shape.paged)
-    return _of_each(statement, shape.paged) if shape.whose == "few" else statement
+    return _of_each(statement, shape.paged) if shape.whose == "people" else statement
 
 
 def _of_each(statement: Select[Any], paged: bool) -> Select[Any]:
@@ -218,6 +219,9 @@ class Listing:
         conditions = _conditions(wanted, whose.is_own)
         columns = tuple(column for column, _ in search.beginnings)
         excludes = bool(whose.excluded)
+        self._first_window = CROWDS_WINDOW if whose.is_crowd else FIRST_WINDOW
+        # What a server puts in order at a time: sixty days of a hundred people.
+        self._stretch = FIRST_WINDOW * FEW / max(FEW, len(whose.ids or ()))
         self._shape = Shape(whose.kind, excludes, tuple(conditions), len(search.words), columns)
         self._values: dict[str, Any] = {**whose.values, **conditions}
         self._values |= {f"word{n}": f" {word}" for n, word in enumerate(search.words)}
@@ -232,7 +236,7 @@ class Listing:
         """At most `size` rows, and the cursor of the next page if there is one."""
         rows: list[Row[Any]] = []
         self._prepare(session)
-        place, window = self._start, FIRST_WINDOW
+        place, window = self._start, self._first_window
         while len(rows) <= size and place.started_at > self._bottom:
             since = max(self._bottom, place.started_at - window)
             rows += session.execute(
@@ -272,13 +276,13 @@ class Listing:
         """All of the time at once, where an index has the rows in order; else as much as a server sorts at a time."""
         place = self._start
         while place.started_at > self._bottom:
-            since = max(self._bottom, place.started_at - FIRST_WINDOW) if self._is_merged else self._bottom
+            since = max(self._bottom, place.started_at - self._stretch) if self._is_merged else self._bottom
             yield place, since
             place = Cursor(since, _SMALLEST)
 
     @property
     def _is_merged(self) -> bool:
-        return self._shape.whose == "few" or len(self._shape.beginnings) > 1
+        return self._shape.whose == "people" or len(self._shape.beginnings) > 1
 
     def _bound(self, place: Cursor, since: datetime) -> dict[str, Any]:
         return self._values | {"at": place.started_at, "id": place.id, "since": since}
@@ -286,8 +290,7 @@ class Listing:
 
 _FOUND: Final = {
     "own": _WHOSE["own"],
-    "few": _WHOSE["many"],
-    "many": _WHOSE["many"],
+    "people": (Conversation.subscriber_id == any_(_PEOPLE),),
     # Whoever sees the organization's calls may open each person's side of one.
     "organization": (),
 }

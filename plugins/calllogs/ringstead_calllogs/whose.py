@@ -6,8 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 FEW: Final = 100
-"""Of so many people the rows are read person by person, each from an index of theirs; of more in the organization's
-order of time, of which they are then a part worth reading."""
+"""Of more people than this, less time is looked at at once: the rows of each are read, and then put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,13 @@ class Whose:
 
     @property
     def kind(self) -> str:
-        """How their rows are found: `own`, `few`, `many` or `organization`."""
-        if self.is_own:
-            return "own"
-        if self.ids is None:
-            return "organization"
-        return "few" if len(self.ids) <= FEW else "many"
+        """How their rows are found: `own`, `people` or `organization`."""
+        return "own" if self.is_own else "organization" if self.ids is None else "people"
+
+    @property
+    def is_crowd(self) -> bool:
+        """Whether they are more than `FEW`."""
+        return self.ids is not None and len(self.ids) > FEW
 
     @property
     def values(self) -> dict[str, Any]:

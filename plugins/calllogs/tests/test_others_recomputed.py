@@ -16,6 +16,7 @@ from ringstead.api.models import TenantSession, new_id
 from ringstead.api.testing import Tenants
 from ringstead.db.engine import Database
 from ringstead.tenancy.groups import add_manager, add_to_team, create_location, create_team
+from ringstead_calllogs import listing as listing_module
 from ringstead_calllogs import whose as whose_module
 from ringstead_calllogs.filters import Filter
 from ringstead_calllogs.joining import folded
@@ -158,7 +159,7 @@ def asked(wanted: dict[str, Any]) -> Filter:
     return Filter(person=person, location=wanted["location"] or "", **fields)
 
 
-@pytest.mark.parametrize("few", [100, 2], ids=["few", "many"])
+@pytest.mark.parametrize("few", [100, 2], ids=["few", "crowd"])
 @given(
     groups=GROUPS,
     calls=CALLS,
@@ -176,7 +177,8 @@ def test_lists_equal_a_recomputation(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(whose_module, "FEW", few)
+    for module in (whose_module, listing_module):
+        monkeypatch.setattr(module, "FEW", few)
     world = World(tenants, database, groups)
     world.store(calls)
     private = [str(200 + n) for n in groups["private"]]
