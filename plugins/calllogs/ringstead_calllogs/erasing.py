@@ -31,7 +31,11 @@ AT_ONCE: Final = 500
 NEVER_AGAIN: Final = 2_000_000_000
 # Begins the linked id of erased keys: no record may hold a control character, so none belongs to a call.
 TOMBSTONE: Final = "\x01erased "
-_WORDS: Final = {"calllogs_annotation": _("notes"), "calllogs_person_quarter": _("counts")}
+_WORDS: Final = {
+    "calllogs_annotation": _("notes"),
+    "calllogs_look": _("looks at their calls"),
+    "calllogs_person_quarter": _("counts"),
+}
 _ENDS: Final = ("from", "requested", "to")
 _IDS: Final = tuple(getattr(Leg, f"{end}_subscriber_id") for end in _ENDS)
 _NUMBERS: Final = tuple(getattr(Leg, f"{end}_number") for end in _ENDS)

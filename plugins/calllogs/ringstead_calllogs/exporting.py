@@ -9,7 +9,9 @@ from sqlalchemy import Uuid, bindparam, select
 
 from ringstead.api import PersonalData
 from ringstead.api.models import TenantSession
+from ringstead.api.preferences import load_preferences
 from ringstead_calllogs.joining import LegRow
+from ringstead_calllogs.looks import VISIBLE, Look, setting
 from ringstead_calllogs.measures import MEASURES
 from ringstead_calllogs.models import Annotation, Conversation
 from ringstead_calllogs.rollups import PersonQuarter
@@ -69,13 +71,20 @@ _COUNTS: Final = (
     .where(PersonQuarter.subscriber_id == _PERSON)
     .order_by(PersonQuarter.at)
 )
+_LOOKS: Final = (
+    select(Look.at, Look.account_name, Look.scope, Look.scope_name, Look.what)
+    .where(Look.subscriber_id == _PERSON)
+    .order_by(Look.at, Look.id)
+)
 
 
 def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
-    """The person's conversations, oldest first, each with its legs and what they wrote on it; and their counts."""
+    """The person's conversations, oldest first, each with its legs and what they wrote on it; their counts;
+    and when others looked at them, with who it was where the organization tells that."""
     return [
         PersonalData(name="calls", rows=_calls(session, subscriber_id)),
         PersonalData(name="counts", rows=_counts(session, subscriber_id)),
+        PersonalData(name="looks", rows=_looks(session, subscriber_id)),
     ]
 
 
@@ -109,3 +118,9 @@ def _shown(leg: LegRow) -> Mapping[str, Any]:
 def _counts(session: TenantSession, person: UUID) -> Iterator[Mapping[str, Any]]:
     for row in session.execute(_COUNTS, {"person": person}, execution_options={"yield_per": AT_ONCE}):
         yield dict(row._mapping)
+
+
+def _looks(session: TenantSession, person: UUID) -> Iterator[Mapping[str, Any]]:
+    is_visible = load_preferences(session, {VISIBLE: setting()})[VISIBLE]
+    for row in session.execute(_LOOKS, {"person": person}, execution_options={"yield_per": AT_ONCE}):
+        yield {**row._mapping, "account_name": row.account_name if is_visible else None}

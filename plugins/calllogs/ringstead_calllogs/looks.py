@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Text, insert, select, tuple_
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ringstead.api import TenantContext, translations
+from ringstead.api import Setting, TenantContext, translations
 from ringstead.api.audit import declare_action, record
 from ringstead.api.models import Base, CreatedAt, OrgScoped, TenantSession, new_id
 from ringstead_calllogs.filters import Cursor
@@ -25,6 +25,18 @@ WHATS: Final = {
     "download": _("Download"),
     "report": _("Report"),
 }
+
+
+def setting() -> Setting:
+    """Whether people see who looked at their calls."""
+    return Setting(
+        name=VISIBLE,
+        title=_("Tell people who looked at their calls"),
+        type=bool,
+        default=False,
+        level="organization",
+        help=_("On a page of their own, linked from their calls. Looks are kept either way."),
+    )
 
 
 class Look(OrgScoped, Base):

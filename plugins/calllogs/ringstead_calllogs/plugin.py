@@ -29,6 +29,7 @@ from ringstead_calllogs import (
     exporting,
     keeping,
     look_views,
+    looks,
     months,
     others,
     partner_counts,
@@ -39,7 +40,6 @@ from ringstead_calllogs import (
     retention_views,
     views,
 )
-from ringstead_calllogs.looks import VISIBLE
 from ringstead_calllogs.permissions import (
     ANNOTATE,
     EXPORT,
@@ -234,14 +234,7 @@ def declare_settings() -> list[Setting]:
                 "They count for the organization, and stand in no list of others and in no line of a report."
             ),
         ),
-        Setting(
-            name=VISIBLE,
-            title=_("Tell people who looked at their calls"),
-            type=bool,
-            default=False,
-            level="organization",
-            help=_("On a page of their own, linked from their calls. Looks are kept either way."),
-        ),
+        looks.setting(),
         *keeping.settings(),
     ]
 

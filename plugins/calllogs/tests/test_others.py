@@ -12,6 +12,8 @@ from sqlalchemy import select
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
 from ringstead.tenancy.models import AuditEntry, RolePermission
+from ringstead_calllogs.erasing import erase_person
+from ringstead_calllogs.exporting import export_person
 from ringstead_calllogs.listing import PAGE_SIZE
 from ringstead_calllogs.looks import Look, Looker, record_looks
 from ringstead_calllogs.scopes import Scope
@@ -414,6 +416,24 @@ def test_looks_are_kept_with_the_page_or_not_at_all(office: Office, database: Da
     with pytest.raises(LookupError):
         fail()
     assert looks(office) == []
+
+
+@pytest.mark.usefixtures("told")
+def test_looks_are_among_ones_data_and_go_with_it(
+    office: Office, portal: Portal, decide: Callable[..., None], database: Database
+) -> None:
+    def exported() -> list[tuple[Any, Any]]:
+        with database.run_as(office.organization.org_id) as session:
+            files = {data.name: list(data.rows) for data in export_person(session, id_of(office.ann))}
+        return [(look["what"], look["account_name"]) for look in files["looks"]]
+
+    portal(office.lea).get(TEAM)
+    assert exported() == [("list", None)]
+    decide(office.ada, "calllogs.looks_visible", True)
+    assert exported() == [("list", "Lea Lead")]
+    with database.run_as(office.organization.org_id) as session:
+        erase_person(session, id_of(office.ann), despite_hold=False)
+    assert exported() == []
 
 
 # --- The report --------------------------------------------------------------------------------------------
