@@ -48,8 +48,11 @@ def show_report(context: TenantContext, request: Request) -> dict[str, Any]:
     if errors:
         request.response.status_int = 422
     scope = scope_of(context, request)
-    report = None if errors else read_report(request.db, span, context.time_zone, whose_of(request.db, scope))
-    people = report.people[:MOST_PEOPLE] if report else ()
+    report = None
+    if not errors:
+        whose = whose_of(request.db, scope)
+        report = read_report(request.db, span, context.time_zone, whose, MOST_PEOPLE)
+    people = report.people if report else ()
     _record(context, request, scope, [*people, *(report.waits if report else ())])
     days = Filter(first=form.filter.first, last=form.filter.last)
     return {
@@ -61,7 +64,7 @@ def show_report(context: TenantContext, request: Request) -> dict[str, Any]:
         "report_url": report_path(scope),
         "report": report,
         "people": people,
-        "more_people": len(report.people) - MOST_PEOPLE if report else 0,
+        "more_people": report.more_people if report else 0,
         "chart": hour_chart(report.hours, report.span, fmt) if report else None,
         "span": fmt.span(span.first, span.last),
         "file_url": days.url(f"{report_path(scope)}.csv"),

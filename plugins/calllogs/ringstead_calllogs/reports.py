@@ -1,13 +1,13 @@
 """Calls of the organization or of people in numbers, added up from quarters: now and before, by hour, by person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import DateTime, Executable, Integer, Uuid, any_, bindparam, cast, func, select
+from sqlalchemy import DateTime, Executable, Integer, Uuid, all_, any_, bindparam, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ringstead.api.directory import SubscriberInfo, find_subscribers
@@ -18,6 +18,7 @@ from ringstead_calllogs.rollups import MEASURES, OfficeQuarter, PersonQuarter
 from ringstead_calllogs.whose import Whose
 
 MOST_WAITS: Final = 10
+_CALLS: Final = ("answered", "missed", "elsewhere", "dialled")
 
 
 class Counts(NamedTuple):
@@ -79,18 +80,24 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that the report page shows. `hours` are the sums of the hours 0 to 23 that had a call."""
+    """Everything that the report page shows. `hours` are the sums of the hours 0 to 23 that had a call.
+
+    `people` are those who missed most; as many as `more_people` had calls too.
+    """
 
     span: Span
     now: Counts
     before: Counts
     hours: Sequence[Sum]
     people: Sequence[PersonLine]
+    more_people: int
     waits: Sequence[Wait]
 
 
-def read_report(session: TenantSession, span: Span, zone: ZoneInfo, whose: Whose) -> Report:
-    """Add up the quarters of the span and of as many days before it.
+def read_report(
+    session: TenantSession, span: Span, zone: ZoneInfo, whose: Whose, most_people: int | None = None
+) -> Report:
+    """Add up the quarters of the span and of as many days before it; `most_people` get a line, or all of them.
 
     Of the organization each call counts once, and `whose.excluded` are people who are not named: their calls count
     and stand in no line. Of people each one's calls count, so a call of two of them counts for both.
@@ -100,12 +107,14 @@ def read_report(session: TenantSession, span: Span, zone: ZoneInfo, whose: Whose
     sums, values = _SUMS[whose.ids is None], whose.values
     now, before = {"since": since, "until": until, **values}, {"since": earlier, "until": since, **values}
     hours = session.execute(sums.hours, {**now, "zone": zone.key})
+    people, more = _people(session, now, whose, most_people)
     return Report(
         span=span,
         now=Counts(*session.execute(sums.all, now).one()),
         before=Counts(*session.execute(sums.all, before).one()),
         hours=[Sum(*row) for row in hours],
-        people=_people(session, now, whose),
+        people=people,
+        more_people=more,
         waits=_waits(session, now, whose),
     )
 
@@ -141,12 +150,19 @@ def _statements(model: Any, *wanted: Any) -> _Sums:
     counts = (model.missed, model.answered + model.elsewhere + model.dialled, model.answered + model.reached)
     sums = [cast(func.sum(one), Integer) for one in (*counts, model.talk_seconds)]
     who = PersonQuarter.subscriber_id
+    named = (*person, who != all_(bindparam("excluded", type_=ARRAY(Uuid()))))
+    calls = sum((func.sum(getattr(PersonQuarter, name)) for name in _CALLS), literal(0))
     return _Sums(
         all=select(*_sums(model)).where(*when),
         hours=select(hour, *sums).where(*when).group_by(hour),
-        people=select(who, *_sums(PersonQuarter)).where(*person).group_by(who),
+        people=select(who, func.count().over(), *_sums(PersonQuarter))
+        .where(*named)
+        .group_by(who)
+        .having(calls > 0)
+        .order_by(func.sum(PersonQuarter.missed).desc(), calls.desc(), who)
+        .limit(bindparam("most")),
         waits=select(who, PersonQuarter.at, PersonQuarter.longest_wait)
-        .where(*person, PersonQuarter.longest_wait > 0)
+        .where(*named, PersonQuarter.longest_wait > 0)
         .order_by(PersonQuarter.longest_wait.desc(), PersonQuarter.at.desc())
         .limit(bindparam("most")),
     )
@@ -155,24 +171,23 @@ def _statements(model: Any, *wanted: Any) -> _Sums:
 _SUMS: Final = {True: _statements(OfficeQuarter), False: _statements(PersonQuarter, _WANTED)}
 
 
-def _people(session: TenantSession, when: Mapping[str, Any], whose: Whose) -> list[PersonLine]:
-    """A line for each person who had a call: who missed most comes first."""
-    found = session.execute(_SUMS[whose.ids is None].people, when)
-    counts = {row[0]: Counts(*row[1:]) for row in found}
-    named = _named(session, counts, whose)
-    lines = [PersonLine(person, counts[id_]) for id_, person in named.items() if counts[id_].calls]
-    return sorted(lines, key=lambda line: (-line.counts.missed, -line.counts.calls, line.person.name))
+def _people(
+    session: TenantSession, when: Mapping[str, Any], whose: Whose, most: int | None
+) -> tuple[list[PersonLine], int]:
+    """A line for each person who had a call, who missed most first; and how many more there are."""
+    values = {**when, "excluded": list(whose.excluded), "most": most}
+    rows = session.execute(_SUMS[whose.ids is None].people, values).all()
+    named = _named(session, (row[0] for row in rows))
+    lines = [PersonLine(named[row[0]], Counts(*row[2:])) for row in rows if row[0] in named]
+    return lines, rows[0][1] - len(rows) if rows else 0
 
 
 def _waits(session: TenantSession, when: Mapping[str, Any], whose: Whose) -> list[Wait]:
-    # As many more as could be left out.
-    most = MOST_WAITS * (1 + len(whose.excluded))
-    rows = session.execute(_SUMS[whose.ids is None].waits, {**when, "most": most}).all()
-    named = _named(session, {row[0]: row for row in rows}, whose)
-    waits = [Wait(named[row[0]], row[1], row[2]) for row in rows if row[0] in named]
-    return waits[:MOST_WAITS]
+    values = {**when, "excluded": list(whose.excluded), "most": MOST_WAITS}
+    rows = session.execute(_SUMS[whose.ids is None].waits, values).all()
+    named = _named(session, (row[0] for row in rows))
+    return [Wait(named[row[0]], row[1], row[2]) for row in rows if row[0] in named]
 
 
-def _named(session: TenantSession, ids: Mapping[UUID, Any], whose: Whose) -> dict[UUID, SubscriberInfo]:
-    found = find_subscribers(session, ids)
-    return {person.id: person for person in found if person.id not in whose.excluded}
+def _named(session: TenantSession, ids: Iterable[UUID]) -> dict[UUID, SubscriberInfo]:
+    return {person.id: person for person in find_subscribers(session, ids)}

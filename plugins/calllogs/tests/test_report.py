@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
@@ -124,27 +123,3 @@ def test_days_that_are_none(office: list[Person], portal: Portal) -> None:
         page = client.get(f"/calls/report?{query}", status=422)
         assert [a["href"] for a in page.html.select(".errsum a")] == [field]
         client.get(f"/calls/report.csv?{query}", status=422)
-
-
-@pytest.mark.usefixtures("told")
-def test_nothing_is_counted_while_it_is_read(office: list[Person], portal: Portal, wsgi: Any) -> None:
-    """Neither the report nor the chart touches a table of calls."""
-    client, seen = portal(office[0]), []
-    engine = wsgi.database.app_engine
-
-    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", listen)
-    try:
-        client.get("/calls/report")
-        client.get("/calls/chart")
-        client.get("/calls")
-    finally:
-        event.remove(engine, "before_cursor_execute", listen)
-    assert any("calllogs_office_quarter" in statement for statement in seen)
-    for statement in seen:
-        assert "count(" not in statement.lower()
-        if "sum(" in statement.lower():
-            assert "calllogs_conversation" not in statement
-            assert "calllogs_leg" not in statement

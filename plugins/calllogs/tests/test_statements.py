@@ -24,6 +24,10 @@ LISTS = (
     "/calls?from=2026-01-01&to=2026-12-31",
     "/calls/new?shown=0",
     "/search?q=Marlowe",
+    "/calls/of/organization",
+    "/calls/of/organization?q=5550100",
+    "/calls/of/organization?q=0100&kind=missed&person=214",
+    "/calls/of/organization/new?shown=0",
 )
 NUMBERS = ("/calls/chart", "/calls/chart?by=day", "/calls/report", "/calls/report.csv")
 
