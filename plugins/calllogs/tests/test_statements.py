@@ -35,7 +35,7 @@ NUMBERS = ("/calls/chart", "/calls/chart?by=day", "/calls/report", "/calls/repor
 @pytest.fixture
 def admin(tenants: Tenants) -> Person:
     """Who may see the report."""
-    return tenants.person(tenants.organization(None, "calllogs"), role="org_admin")
+    return tenants.person(tenants.organization(None, "calllogs"), extension="214", role="org_admin")
 
 
 @contextmanager
