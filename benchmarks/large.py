@@ -108,6 +108,8 @@ def _place(server: EmbeddedPostgres, crowd: Crowd, folder: Path) -> Iterator[Pla
 def _cases(place: Place) -> dict[str, Callable[[], float]]:
     """What is asked: each case gives the median of its answers, in milliseconds."""
     hundredth = _page(place, place.reception, "/calls", HUNDREDTH)
+    whole = "/calls/of/organization"
+    hundredth_of_all = _page(place, place.reception, whole, HUNDREDTH)
     known = "5550123"
     asked = {
         "page": [v.target("/calls") for v in place.usual],
@@ -115,6 +117,9 @@ def _cases(place: Place) -> dict[str, Callable[[], float]]:
         "hundredth page": [place.reception.target(hundredth)],
         "search": [v.target(f"/calls?q={known}") for v in place.usual],
         "big search": [v.target(f"/calls?q={known}") for v in place.big],
+        "whole": [place.reception.target(whole)],
+        "whole hundredth": [place.reception.target(hundredth_of_all)],
+        "whole search": [place.reception.target(f"{whole}?q={known}")],
         "report": [v.target("/calls/report") for v in place.usual],
         "big report": [place.reception.target("/calls/report")],
     }
@@ -170,12 +175,22 @@ def _rates(place: Place, rounds: int) -> Series:
     )
 
 
+_COMPARED = {
+    "search": "page",
+    "big search": "big page",
+    "whole search": "whole",
+    "report": "page",
+    "big report": "big page",
+}
 _WORDS = {
     "page": "the call log of a person in a usual organization",
     "big page": "the same in the big organization",
     "hundredth page": "the hundredth page of the big organization's reception",
     "search": "a search for digits of a number",
     "big search": "the same in the big organization",
+    "whole": "the list of all calls of the big organization",
+    "whole hundredth": "its hundredth page",
+    "whole search": "a search for digits of a number in it",
     "report": "the report of a usual organization",
     "big report": "the report of the big organization",
 }
@@ -185,11 +200,11 @@ def _report(crowds: Sequence[Crowd], seen: dict[str, Series], rates: dict[str, S
     small, large = crowds
     section = Section("Twenty million calls" if large.calls == LARGE else f"{large.calls:,} calls")
     growth = {name: seen[f"large {name}"] / seen[f"small {name}"] for name in _WORDS}
-    for name in ("page", "big page", "hundredth page"):
+    for name in ("page", "big page", "hundredth page", "whole", "whole hundredth"):
         words = f"{_WORDS[name]}: p50 at {large.calls:,} calls against {small.calls:,}"
         section.at_most(words, growth[name], 1.2)
-    for name in ("search", "big search", "report", "big report"):
-        base = seen["large big page" if name.startswith("big") else "large page"]
+    for name, page in _COMPARED.items():
+        base = seen[f"large {page}"]
         section.at_most(f"{_WORDS[name]}, against the page", seen[f"large {name}"] / base, 3)
     rows = []
     for name, words in _WORDS.items():
