@@ -3,10 +3,11 @@
 A call goes as a whole once its newest leg is older than the rule: its legs and their keys, what was merged into it,
 everybody's conversations and what they wrote on them. The quarters of people behind the horizon go too; those of the
 organization name nobody and stay. Each piece is a transaction of its own under the organization's lock, and adds
-what it removed to the run's row: a run that was killed is taken up where it was.
+what it removed to the run's row: a run that was killed is taken up where it was, and one whose rule changes stops.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -166,10 +167,12 @@ def prune(database: Database, org_id: UUID, now: datetime | None = None) -> Rete
         lock(session)
         move_horizon(session, since)
         run = _run(session, since)
-    for _removed in _pieces(database, org_id, run.id, since):
-        pass
+    with suppress(_RuleChanged):
+        for _removed in _pieces(database, org_id, run.id, since):
+            pass
     with database.run_as(org_id) as session:
-        return _report(session, session.get_one(RetentionRun, (org_id, run.id)))
+        why = HELD if read_rule(session).is_held else ""
+        return _report(session, session.get_one(RetentionRun, (org_id, run.id)), why)
 
 
 def _run(session: TenantSession, since: datetime | None) -> RetentionRun:
@@ -196,23 +199,36 @@ def _report(session: TenantSession, run: RetentionRun, why: str = "") -> Retenti
     return run
 
 
+class _RuleChanged(Exception):
+    """A legal hold came while a run was under way, or calls are kept longer now: it removes nothing more."""
+
+
+@contextmanager
+def _piece(database: Database, org_id: UUID, since: datetime) -> Iterator[TenantSession]:
+    """A transaction of a run, under the organization's lock. Raises `_RuleChanged`."""
+    with database.run_as(org_id) as session:
+        lock(session)
+        goes_by_now = read_rule(session).kept_since(datetime.now(UTC))
+        if goes_by_now is None or goes_by_now < since:
+            raise _RuleChanged
+        yield session
+
+
 def _pieces(database: Database, org_id: UUID, run_id: UUID, since: datetime) -> Iterator[Removed]:
     """Remove everything that is behind the horizon, piece by piece."""
     place: Place | None = _FIRST
     while place is not None:
-        with database.run_as(org_id) as session:
-            lock(session)
+        with _piece(database, org_id, since) as session:
             legs, place = _next_calls(session, place, since)
             yield _note(session, run_id, _remove_calls(session, legs))
     values = {"org": org_id, "until": since, "limit": AT_ONCE * 5}
-    with database.run_as(org_id) as session:
-        lock(session)
+    with _piece(database, org_id, since) as session:
         yield _note(session, run_id, Removed(conversations=_count(session, _ORPHANS, values)))
     values |= {"mark": TOMBSTONE, "day": f"{since:%Y-%m-%d}"}
     for statement, kind in ((_TOMBSTONES, "leg_keys"), (_QUARTERS, "person_quarters")):
         count = values["limit"]
         while count == values["limit"]:
-            with database.run_as(org_id) as session:
+            with _piece(database, org_id, since) as session:
                 count = _count(session, statement, values)
                 yield _note(session, run_id, Removed(**{kind: count}))
 
@@ -323,9 +339,11 @@ def _run_command(database: Database, org_id: UUID, *, dry_run: bool) -> str:
     run = prune(database, org_id)
     if run is None:
         return "calls are kept for ever; nothing was removed."
-    if run.why == HELD:
+    removed = Removed(*(getattr(run, name) for name in COUNTED))
+    if run.why == HELD and not any(removed):
         return "a legal hold is on; nothing was removed."
-    return f"{_said(Removed(*(getattr(run, name) for name in COUNTED)), 'removed')}."
+    stopped = "; then a legal hold stopped it" if run.why == HELD else ""
+    return f"{_said(removed, 'removed')}{stopped}."
 
 
 def _said(removed: Removed, verb: str) -> str:

@@ -178,6 +178,39 @@ def test_a_legal_hold_removes_nothing_and_says_so(
     assert len(rows(database, person, Leg)) == 1
 
 
+@pytest.mark.parametrize(("days", "hold", "why"), [(30, True, "held"), (365, False, "")])
+def test_a_rule_that_changes_during_a_run_stops_it(
+    days: int,
+    hold: bool,
+    why: str,
+    person: Person,
+    switch: Any,
+    leg: Make,
+    keep: Keep,
+    database: Database,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 4)
+    monkeypatch.setattr(retention, "_OLD_LEGS", retention._OLD_LEGS.limit(None).limit(4))
+    switch.accept(*(leg(person, at=now - 60 * DAY + timedelta(hours=n)) for n in range(12)))
+    keep(person, 30)
+    remove = retention._remove_calls
+
+    def remove_and_change(session: Any, legs: Any) -> Any:
+        keep(person, days, hold)
+        return remove(session, legs)
+
+    monkeypatch.setattr(retention, "_remove_calls", remove_and_change)
+    quarters = len(rows(database, person, PersonQuarter))
+    run = prune(database, org_of(person))
+    assert run is not None
+    assert (run.calls, run.why) == (4, why), "what was under way is the last that goes"
+    assert run.finished_at is not None
+    assert len(rows(database, person, Leg)) == 8
+    assert len(rows(database, person, PersonQuarter)) == quarters
+
+
 def test_for_ever_is_the_default_and_leaves_no_report(
     person: Person, switch: Any, leg: Make, database: Database, now: datetime
 ) -> None:
