@@ -89,7 +89,6 @@ _ADD: Final = f"""
 
 def add(session: TenantSession, staged: str) -> None:
     """Count conversations that were inserted from the temporary table `staged` and took no other's place."""
-    values = {"org": session.org_id}
     people = _ADD.format(
         table=table_of(PersonQuarter).name,
         key="subscriber_id, at",
@@ -100,8 +99,8 @@ def add(session: TenantSession, staged: str) -> None:
     office = _ADD.format(
         table=table_of(OfficeQuarter).name, key="at", whose="", which="is_primary", staged=staged
     )
-    session.execute(text(people), values)
-    partner_counts.note(session, session.scalars(text(f"{office} RETURNING at"), values))
+    session.execute(text(people), {"org": session.org_id})
+    partner_counts.count_and_note(session, office)
 
 
 def quarter_of(moment: datetime) -> datetime:
@@ -115,26 +114,22 @@ def refresh(session: TenantSession, changed: Iterable[tuple[UUID | None, datetim
     office = {at for _, at in quarters}
     people = [(person, at) for person, at in quarters if person is not None]
     if people:
-        _recount(
-            session,
-            PersonQuarter,
-            ("subscriber_id", "at"),
-            people,
-            "call.subscriber_id = stale.subscriber_id",
-        )
+        whose = "call.subscriber_id = stale.subscriber_id"
+        counting = _recounting(session, PersonQuarter, ("subscriber_id", "at"), people, whose)
+        session.execute(text(counting), {"org": session.org_id})
     if office:
-        _recount(session, OfficeQuarter, ("at",), [(at,) for at in office], "call.is_primary")
-        partner_counts.note(session, office)
+        counting = _recounting(session, OfficeQuarter, ("at",), [(at,) for at in office], "call.is_primary")
+        partner_counts.count_and_note(session, counting)
 
 
-def _recount(
+def _recounting(
     session: TenantSession,
     model: type[Base],
     key: tuple[str, ...],
     quarters: Iterable[tuple[object, ...]],
     whose: str,
-) -> None:
+) -> str:
+    """The statement that counts quarters anew; they are staged for it."""
     table = table_of(model)
     staged = stage(session, table, key, quarters)
-    statement = _REFRESH.format(table=table.name, key=", ".join(key), staged=staged, whose=whose)
-    session.execute(text(statement), {"org": session.org_id})
+    return _REFRESH.format(table=table.name, key=", ".join(key), staged=staged, whose=whose)

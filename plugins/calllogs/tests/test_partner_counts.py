@@ -281,14 +281,11 @@ def test_sums_of_many_do_not_overflow(two: list[Person], database: Database, now
     for person in two:
         with database.run_as(org_of(person)) as session:
             for hours in range(3):
-                session.execute(
-                    text(f"""
-                        INSERT INTO calllogs_office_quarter (org_id, at, {columns})
-                        VALUES (:org, :at, 1, 1, 1, 1, 1, 1, 2000000000, 2000000000, 1)
-                    """),
-                    {"org": org_of(person), "at": at - timedelta(hours=hours)},
-                )
-                partner_counts.note(session, [at - timedelta(hours=hours)])
+                counting = f"""
+                    INSERT INTO calllogs_office_quarter (org_id, at, {columns})
+                    VALUES (:org, '{at - timedelta(hours=hours)}', 1, 1, 1, 1, 1, 1, 2000000000, 2000000000, 1)
+                """
+                partner_counts.count_and_note(session, counting)
     count_partners(database)
     days = Span(at.date() - 2 * DAY, at.date() + DAY)
     with database.in_partner(two[0].partner.id) as session:

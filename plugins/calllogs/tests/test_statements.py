@@ -78,3 +78,15 @@ def test_numbers_come_from_counts(
         client.get(path)
     assert any(COUNTED.search(statement) for statement in seen)
     assert not [statement for statement in seen if CALLS.search(statement)]
+
+
+def test_taking_in_waits_no_longer_for_partner_and_horizon(
+    wsgi: Any, admin: Person, switch: Any, leg: Make
+) -> None:
+    """What is new is on no side of a horizon, and what is stale for the partner is noted by who counts it."""
+    with statements(wsgi) as seen:
+        switch.accept(*(leg(admin) for _ in range(3)))
+    (noting,) = [statement for statement in seen if "calllogs_stale_quarter" in statement]
+    assert "INSERT INTO calllogs_office_quarter" in noting
+    asking = [statement for statement in seen if "calllogs_horizon" in statement]
+    assert all("_quarter" in statement for statement in asking), "no statement of its own"
