@@ -15,7 +15,7 @@ from ringstead_calllogs.charts import Span, Sum, day_of, hour_of
 from ringstead_calllogs.measures import MEASURES
 from ringstead_calllogs.partner_counts import PartnerQuarter
 from ringstead_calllogs.reports import Counts, moments_of
-from ringstead_calllogs.rollups import OfficeQuarter
+from ringstead_calllogs.rollups import CALLS_COUNTED, OfficeQuarter
 
 MOST_ORGANIZATIONS: Final = 100
 _SINCE, _UNTIL = (bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "until"))
@@ -53,16 +53,13 @@ def _within(model: Any) -> tuple[Any, Any]:
 
 _QUARTER: Final = PartnerQuarter
 _TOTAL: Final = select(*_counts_of(_QUARTER)).where(*_within(_QUARTER))
-_CALLS: Final = func.sum(
-    OfficeQuarter.answered + OfficeQuarter.missed + OfficeQuarter.elsewhere + OfficeQuarter.dialled
-)
+_CALLS: Final = func.sum(CALLS_COUNTED)
 _ORGANIZATIONS: Final = (
     select(OfficeQuarter.org_id, *_counts_of(OfficeQuarter))
     .where(*_within(OfficeQuarter))
     .group_by(OfficeQuarter.org_id)
     .having(_CALLS > 0)
     .order_by(_CALLS.desc(), OfficeQuarter.org_id)
-    .limit(MOST_ORGANIZATIONS)
 )
 
 
@@ -95,8 +92,13 @@ def read_partner_report(session: TenantSession, span: Span, zone: ZoneInfo, by: 
         now=_total(session, since, until),
         before=_total(session, earlier, since),
         sums=read_partner_hours(session, since, until, zone, by),
-        organizations=_organizations(session, since, until),
+        organizations=_organizations(session, since, until, MOST_ORGANIZATIONS),
     )
+
+
+def read_organizations(session: TenantSession, span: Span, zone: ZoneInfo) -> list[OrganizationLine]:
+    """All of the partner's organizations that had calls in the days, the busiest first."""
+    return _organizations(session, *moments_of(span, zone), None)
 
 
 def read_partner_hours(
@@ -111,8 +113,9 @@ def _total(session: TenantSession, since: datetime, until: datetime) -> Counts:
     return Counts(*session.execute(_TOTAL, {"since": since, "until": until}).one())
 
 
-def _organizations(session: TenantSession, since: datetime, until: datetime) -> list[OrganizationLine]:
-    """Those with calls, the busiest first."""
-    rows = session.execute(_ORGANIZATIONS, {"since": since, "until": until}).all()
+def _organizations(
+    session: TenantSession, since: datetime, until: datetime, most: int | None
+) -> list[OrganizationLine]:
+    rows = session.execute(_ORGANIZATIONS.limit(most), {"since": since, "until": until}).all()
     names = {found.id: found.name for found in find_organizations(session, [row[0] for row in rows])}
     return [OrganizationLine(row[0], names[row[0]], Counts(*row[1:])) for row in rows if row[0] in names]

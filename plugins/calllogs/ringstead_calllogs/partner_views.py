@@ -11,7 +11,12 @@ from ringstead.api.formatting import formats_of
 from ringstead_calllogs.charts import MOST_DAYS, chart_span, sums_chart
 from ringstead_calllogs.downloads import Lines, separator
 from ringstead_calllogs.filters import Filter, read_filter
-from ringstead_calllogs.partner_report import MOST_ORGANIZATIONS, OrganizationLine, read_partner_report
+from ringstead_calllogs.partner_report import (
+    MOST_ORGANIZATIONS,
+    OrganizationLine,
+    read_organizations,
+    read_partner_report,
+)
 
 _ = translations("ringstead_calllogs")
 PAGE: Final = "/calls"
@@ -63,10 +68,9 @@ def download_calls(context: TenantContext, request: Request) -> Response:
     span = chart_span(form.filter, fmt.today())
     if form.errors or span.days > MOST_DAYS:
         raise HTTPUnprocessableEntity(_("There are no such days here. Open the page and choose others."))
-    report = read_partner_report(request.db, span, context.time_zone, "day")
     lines = Lines(separator(fmt.locale))
     lines.write([fmt.text(heading) for heading in HEADINGS])
-    for line in report.organizations:
+    for line in read_organizations(request.db, span, context.time_zone):
         lines.write(_cells(line))
     response = Response(content_type="text/csv", charset="utf-8", body=lines.take())
     name = f"organizations_{span.first.isoformat()}_{span.last.isoformat()}.csv"

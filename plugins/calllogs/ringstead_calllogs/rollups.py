@@ -45,6 +45,10 @@ class OfficeQuarter(Measures, DirectoryScoped, Base):
     at: Mapped[datetime] = mapped_column(primary_key=True)
 
 
+CALLS_COUNTED: Final = (
+    OfficeQuarter.answered + OfficeQuarter.missed + OfficeQuarter.elsewhere + OfficeQuarter.dialled
+)
+"""All calls of an organization's quarter."""
 _COUNTS: Final = """
     count(*) FILTER (WHERE kind = 'received' AND disposition = 'answered') AS answered,
     count(*) FILTER (WHERE kind = 'missed') AS missed,

@@ -21,7 +21,7 @@ from ringstead.db import session as wall_one
 from ringstead.db.engine import Database
 from ringstead.plugins.enablement import allow_plugin
 from ringstead.preferences.store import set_for_organization
-from ringstead_calllogs import partner_counts
+from ringstead_calllogs import partner_counts, partner_report, partner_views
 from ringstead_calllogs.charts import Span
 from ringstead_calllogs.erasing import erase_person
 from ringstead_calllogs.partner_counts import PartnerQuarter, StaleQuarter, count_partners
@@ -157,7 +157,7 @@ def two(tenants: Tenants) -> list[Person]:
     """People of two organizations of one partner."""
     partner = tenants.partner()
     return [
-        tenants.person(tenants.organization(partner, "calllogs", name=name)) for name in ("Bramble", "Finch")
+        tenants.person(tenants.organization(partner, "calllogs", name=name)) for name in ("Bramble", "=Finch")
     ]
 
 
@@ -316,7 +316,7 @@ def test_the_console_page(two: list[Person], told: date, tenants: Tenants, conso
     assert numbers["Calls"] == "4"
     assert numbers["Missed"].startswith("1 ·")
     lines = page.html.select("[aria-labelledby=by-organization] tbody tr")
-    assert [line.th.text.strip() for line in lines] == ["Bramble", "Finch"]
+    assert [line.th.text.strip() for line in lines] == ["Bramble", "=Finch"]
     assert lines[0].a["href"] == f"/organizations/{org_of(two[0])}"
     assert client.get(lines[0].a["href"]).status_int == 200
     by_hour = client.get(f"/calls?from={told}&to={told}&by=hour")
@@ -328,12 +328,20 @@ def test_the_console_page(two: list[Person], told: date, tenants: Tenants, conso
     assert "/calls" in client.get("/").text
 
 
-def test_the_console_file(two: list[Person], told: date, tenants: Tenants, console: Console) -> None:
-    answer = console(tenants.staff(two[0].partner)).get(f"/calls.csv?from={told}&to={told}")
+def test_the_console_file_has_all_organizations(
+    two: list[Person], told: date, tenants: Tenants, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partner_report, "MOST_ORGANIZATIONS", 1)
+    monkeypatch.setattr(partner_views, "MOST_ORGANIZATIONS", 1)
+    client = console(tenants.staff(two[0].partner))
+    page = client.get(f"/calls?from={told}&to={told}")
+    assert len(page.html.select("[aria-labelledby=by-organization] tbody tr")) == 1
+    assert "the file has all" in page.text
+    answer = client.get(f"/calls.csv?from={told}&to={told}")
     lines = list(csv.reader(io.StringIO(answer.body.decode("utf-8-sig"))))
     assert [line[:5] for line in lines[1:]] == [
         ["Bramble", "3", "2", "1", "1"],
-        ["Finch", "1", "1", "1", "0"],
+        ["'=Finch", "1", "1", "1", "0"],
     ]
 
 
