@@ -37,9 +37,9 @@ from ringstead.api.models import Base, OrgScoped, TenantSession, new_id
 from ringstead.api.switch import Database
 from ringstead_calllogs.erasing import TOMBSTONE
 from ringstead_calllogs.joining import LegRow, by_call, conversation_id, people_of
-from ringstead_calllogs.keeping import Rule, move_horizon, read_rule
+from ringstead_calllogs.keeping import Horizon, Rule, move_horizon, read_rule
 from ringstead_calllogs.models import Leg, LegKey, Merge
-from ringstead_calllogs.rollups import PersonQuarter
+from ringstead_calllogs.rollups import CALLS_COUNTED, OfficeQuarter, PersonQuarter
 from ringstead_calllogs.storing import legs_of_calls, lock
 
 _ = translations("ringstead_calllogs")
@@ -315,6 +315,16 @@ def _would_go(legs: Sequence[LegRow], place: Place) -> Removed:
     count = sum(map(len, found))
     rows = sum(len(people_of(call)) or 1 for call in found)
     return Removed(calls=len(found), legs=count, leg_keys=count, conversations=rows)
+
+
+def count_waiting(session: TenantSession, rule: Rule, now: datetime) -> int:
+    """How many calls the next run would remove, from what was counted: those before the horizon are gone already."""
+    since = rule.kept_since(now)
+    if since is None:
+        return 0
+    gone = func.coalesce(select(Horizon.until).scalar_subquery(), datetime(1970, 1, 1, tzinfo=UTC))
+    counts = select(func.coalesce(func.sum(CALLS_COUNTED), 0))
+    return int(session.scalar(counts.where(OfficeQuarter.at < since, OfficeQuarter.at >= gone)) or 0)
 
 
 def latest_runs(session: TenantSession, limit: int = 20) -> list[RetentionRun]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPSeeOther
@@ -12,7 +13,7 @@ from ringstead.api.audit import declare_action, record
 from ringstead.api.preferences import SettingRefused, set_for_organization
 from ringstead_calllogs.keeping import KEEP_DAYS, LEAST_DAYS, LEGAL_HOLD, MOST_DAYS, rule_of
 from ringstead_calllogs.permissions import RETAIN
-from ringstead_calllogs.retention import HELD, latest_runs
+from ringstead_calllogs.retention import HELD, count_waiting, latest_runs
 
 _ = translations("ringstead_calllogs")
 CHANGED: Final = declare_action("calllogs.retention.changed", _("Changed how long calls are kept"))
@@ -44,26 +45,32 @@ def read_form(values: Mapping[str, str]) -> RetentionForm:
 
 
 def show_retention(context: TenantContext, request: Request) -> dict[str, Any]:
-    """`GET /calls/retention`: the rule and the latest runs."""
-    held = "on" if context.preferences[LEGAL_HOLD] else ""
-    stored = {"keep_days": str(context.preferences[KEEP_DAYS]), "legal_hold": held}
-    return _page(context, request, RetentionForm(stored))
+    """`GET /calls/retention`: the rule, what goes by it in the coming night, and the latest runs."""
+    rule = rule_of(context.preferences)
+    held = "on" if rule.is_held else ""
+    return _page(context, request, RetentionForm({"keep_days": str(rule.days or 0), "legal_hold": held}))
 
 
 def change_retention(context: TenantContext, request: Request) -> Any:
     """`POST /calls/retention` with `keep_days` and `legal_hold`. 422 names what is wrong.
 
-    Holds for records that come from now on; what is there already goes in the night.
+    Holds for records that come from now on; what is there already goes in the night. What the provider has fixed is
+    in nobody's form, and stays.
     """
-    form = read_form(request.POST)
+    form, fixed = read_form(request.POST), _fixed(context)
     if form.errors:
         request.response.status_int = 422
         return _page(context, request, form)
-    wanted = {KEEP_DAYS: form.days, LEGAL_HOLD: form.is_held}
-    changed = {name: value for name, value in wanted.items() if context.preferences[name] != value}
+    wanted = (("keep_days", KEEP_DAYS, form.days), ("legal_hold", LEGAL_HOLD, form.is_held))
+    changed = {
+        name: value
+        for sent, name, value in wanted
+        if context.preferences[name] != value and (sent in request.POST or sent not in fixed)
+    }
     try:
-        for name, value in changed.items():
-            set_for_organization(request.db, request.declared_settings, name, value)
+        with request.db.begin_nested():
+            for name, value in changed.items():
+                set_for_organization(request.db, request.declared_settings, name, value)
     except SettingRefused:
         request.flash(_("Your provider has fixed how long calls are kept. Nothing changed."), "warn")
         return HTTPSeeOther(PAGE)
@@ -74,19 +81,26 @@ def change_retention(context: TenantContext, request: Request) -> Any:
 
 
 def _page(context: TenantContext, request: Request, form: RetentionForm) -> dict[str, Any]:
-    locked = {name for name in (KEEP_DAYS, LEGAL_HOLD) if _locked(context, name)}
+    rule, fixed = rule_of(context.preferences), _fixed(context)
     return {
-        "rule": rule_of(context.preferences),
+        "rule": rule,
+        "waiting": count_waiting(request.db, rule, datetime.now(UTC)),
         "texts": form.texts,
         "errors": form.errors,
         "runs": latest_runs(request.db),
         "held": HELD,
-        "may_change": context.can(RETAIN.name) and not locked,
-        "is_locked": bool(locked),
+        "may_change": context.can(RETAIN.name) and len(fixed) < 2,
+        "fixed": fixed,
         "least": LEAST_DAYS,
         "most": MOST_DAYS,
     }
 
 
-def _locked(context: TenantContext, name: str) -> bool:
-    return context.preferences.resolve(name).locked_by in ("platform", "partner")
+def _fixed(context: TenantContext) -> set[str]:
+    """The fields that a level above the organization has locked."""
+    fields = {"keep_days": KEEP_DAYS, "legal_hold": LEGAL_HOLD}
+    return {
+        field
+        for field, name in fields.items()
+        if context.preferences.resolve(name).locked_by in ("platform", "partner")
+    }

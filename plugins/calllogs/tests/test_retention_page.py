@@ -96,8 +96,53 @@ def test_what_the_provider_has_fixed(admin: Person, portal: Portal, database: Da
     assert "Calls are kept for 180 days." in page.text
     assert "Your provider has fixed this." in page.text
     assert page.html.find("input", id="keep_days") is None
-    client.post_form("/calls/retention", {"keep_days": "0"}, status=303)
-    assert rule(database, admin) == (180, False)
+    client.post_form("/calls/retention", {"keep_days": "0", "legal_hold": "on"}, status=303)
+    assert rule(database, admin) == (180, False), "nothing, also not what was open"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "free", "sent", "after"),
+    [
+        ("calllogs.keep_days", "legal_hold", {"legal_hold": "on"}, (180, True)),
+        ("calllogs.legal_hold", "keep_days", {"keep_days": "30"}, (30, True)),
+    ],
+)
+def test_what_the_provider_left_open_is_decided_alone(
+    fixed: str,
+    free: str,
+    sent: dict[str, str],
+    after: tuple[int | None, bool],
+    admin: Person,
+    portal: Portal,
+    database: Database,
+) -> None:
+    with database.in_partner(admin.partner.id) as session:
+        session.execute(
+            text("INSERT INTO partner_setting VALUES (:partner, :name, CAST(:value AS jsonb), true)"),
+            {"partner": admin.partner.id, "name": fixed, "value": "180" if "days" in fixed else "true"},
+        )
+    client = portal(admin)
+    page = client.get("/calls/retention")
+    assert [field["name"] for field in page.html.select("main form .input, main form .check")] == [free]
+    assert "Your provider has fixed this." in page.text
+    client.post_form("/calls/retention", sent, status=303)
+    assert rule(database, admin) == after
+
+
+def test_how_many_calls_go_in_the_coming_night(
+    admin: Person, portal: Portal, switch: Any, leg: Make, database: Database, now: datetime
+) -> None:
+    client = portal(admin)
+    switch.accept(*(leg(admin, at=now - timedelta(days=age)) for age in (1, 20, 40, 41)))
+    page = client.post_form("/calls/retention", {"keep_days": "30"}).follow()
+    assert "2 calls are older and go in the coming night." in page.text
+    assert admin.organization is not None
+    prune(database, admin.organization.org_id)
+    assert "in the coming night" not in client.get("/calls/retention").text
+    page = client.post_form("/calls/retention", {"keep_days": "7"}).follow()
+    assert "1 call is older and goes in the coming night." in page.text
+    page = client.post_form("/calls/retention", {"keep_days": "7", "legal_hold": "on"}).follow()
+    assert "in the coming night" not in page.text
 
 
 def test_who_may_see_and_not_decide(admin: Person, portal: Portal, database: Database) -> None:
