@@ -95,8 +95,9 @@ def create_month_dropping(name: str, partition_by: str) -> None:
                OR replace(v_mark, '{EMPTY_SINCE}', '')::timestamptz > now() - interval '{GRACE}' THEN
                 RETURN false;
             END IF;
-            -- The parent first, as whoever inserts does: the other way round, two could wait for one another.
-            LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE;
+            -- The parent first, as whoever inserts does: the other way round, two could wait for one another. And the
+            -- parent only: each month more is one more to wait for while everybody else waits.
+            LOCK TABLE ONLY {name} IN ACCESS EXCLUSIVE MODE;
             IF EXISTS (SELECT FROM {name} t WHERE t.{partition_by} >= v_from AND t.{partition_by} < v_until) THEN
                 RETURN false;
             END IF;

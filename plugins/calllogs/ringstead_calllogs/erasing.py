@@ -49,6 +49,8 @@ _CALLS: Final = (
         )
     )
     .distinct()
+    .order_by(Leg.linked_id)
+    .execution_options(yield_per=AT_ONCE)
 )
 _REWRITE: Final = """
     UPDATE calllogs_leg AS leg SET ({columns}) = ({values}) FROM {staged} AS staged
@@ -76,10 +78,10 @@ def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool
         raise ErasureRefused("a legal hold is on (calllogs.legal_hold), so no calls may be removed")
     found = find_subscribers(session, [subscriber_id])
     numbers = _numbers(found)
-    linked = sorted(session.scalars(_CALLS, {"person": subscriber_id, "numbers": numbers}))
     removed = changed = 0
-    for begin in range(0, len(linked), AT_ONCE):
-        some = linked[begin : begin + AT_ONCE]
+    # A cursor of the server, which sees what was there when it began: in memory is a piece at a time.
+    calls = session.scalars(_CALLS, {"person": subscriber_id, "numbers": numbers})
+    for some in calls.partitions():
         gone, kept = _erase_from_calls(session, some, subscriber_id, frozenset(numbers))
         removed, changed = removed + gone, changed + kept
     return [
