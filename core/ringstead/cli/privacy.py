@@ -56,8 +56,8 @@ def export(organization: str, extension: str, file: Path, without: tuple[str, ..
     part = file.with_name(f"{file.name}.part")
     try:
         part.unlink(missing_ok=True)
-        part.touch(mode=0o600)
-        with _subscriber(organization, extension, "export") as (registry, session, subscriber):
+        part.touch(mode=0o600, exist_ok=False)  # nobody else's, and no link to elsewhere
+        with _subscriber(organization, extension, "export", without) as (registry, session, subscriber):
             with part.open("wb") as out:
                 parts = export_person(registry, session, subscriber.id, out, without)
             _record(session, audit.DATA_EXPORTED, subscriber, parts)
@@ -84,7 +84,7 @@ def erase(organization: str, extension: str, yes: bool, despite_hold: bool, with
     from ringstead.privacy import PrivacyFailed, erase_person
 
     try:
-        with _subscriber(organization, extension, "erase") as (registry, session, subscriber):
+        with _subscriber(organization, extension, "erase", without) as (registry, session, subscriber):
             if not yes:
                 question = f"Erase the data of {subscriber.name} (extension {extension}) in {organization}? "
                 click.confirm(f"{question}There is no way back", abort=True)
@@ -97,7 +97,7 @@ def erase(organization: str, extension: str, yes: bool, despite_hold: bool, with
 
 @contextmanager
 def _subscriber(
-    organization: str, extension: str, what: str
+    organization: str, extension: str, what: str, without: tuple[str, ...]
 ) -> Iterator[tuple[Registry, TenantSession, Subscriber]]:
     """One transaction in the organization, and the subscriber who has the extension there."""
     from sqlalchemy import select
@@ -106,6 +106,11 @@ def _subscriber(
 
     settings = load_settings()
     registry = load_plugin_registry(settings)
+    if unknown := sorted(set(without) - set(registry.plugins)):
+        known = ", ".join(sorted(registry.plugins))
+        raise click.ClickException(
+            f"--without {unknown[0]}: no such plugin is installed. There are: {known}."
+        )
     with open_database(settings, "app", "operator") as database:
         place = find_place(database, organization, f"{what} the data of extension {extension}")
         with database.run_as(place.org_id) as session:

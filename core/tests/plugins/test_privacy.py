@@ -5,9 +5,11 @@ import json
 import os
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 from zipfile import ZipFile
 
 import pytest
@@ -17,6 +19,7 @@ from sqlalchemy import select, text
 from ringstead import audit, privacy
 from ringstead.api import Erasure, ErasureRefused, PersonalData
 from ringstead.api.testing import Client, Person, Tenants
+from ringstead.auth.data import Package
 from ringstead.cli import cli
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.mail import queue_mail
@@ -134,6 +137,31 @@ def test_whoever_may_not_gets_no_data(person: Person, portal: Portal, database: 
     client.post_form("/account/data", status=403)
 
 
+def test_one_file_at_a_time(person: Person, portal: Portal, wsgi: Any) -> None:
+    client = portal(person)
+    with closing(Package()) as sent:
+        wsgi.registry.setdefault("ringstead.data_packages", WeakSet()).add(sent)
+        answer = client.post_form("/account/data", status=429)
+        assert answer.headers["Retry-After"] == "10"
+    assert client.post_form("/account/data").content_type == "application/zip"
+
+
+def test_no_file_where_a_feature_cannot_give_its_part(
+    person: Person, portal: Portal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise PrivacyFailed("broken: it is failed")
+
+    client = portal(person)
+    monkeypatch.setattr(privacy, "export_person", fail)
+    answer = client.post_form("/account/data", status=303)
+    assert answer.headers["Location"].endswith("/account")
+    assert answer.headers["Set-Cookie"].startswith("note="), "the page says so"
+    assert entries(database, person, audit.DATA_EXPORTED) == []
+    monkeypatch.undo()
+    assert client.post_form("/account/data").content_type == "application/zip"
+
+
 def test_the_command_writes_a_file_that_only_its_owner_reads(
     person: Person, command: Command, tmp_path: Path, database: Database
 ) -> None:
@@ -152,6 +180,10 @@ def test_the_command_writes_a_file_that_only_its_owner_reads(
     assert "has no extension '999'" in unknown.output
     nowhere = command("export", place_of(person), "214", "--to", str(tmp_path / "no" / "x.zip"))
     assert "cannot be written" in nowhere.output
+    typed = command(
+        "export", place_of(person), "214", "--to", str(tmp_path / "x.zip"), "--without", "calllog"
+    )
+    assert "--without calllog: no such plugin is installed" in typed.output
     assert sorted(path.name for path in tmp_path.glob("*.zip*")) == ["juno.zip"]
 
 
