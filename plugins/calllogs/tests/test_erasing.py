@@ -17,7 +17,7 @@ from ringstead.api import ErasureRefused
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
 from ringstead.preferences.store import set_for_organization
-from ringstead_calllogs.erasing import NEVER_AGAIN, TOMBSTONE, erase_person
+from ringstead_calllogs.erasing import AT_ONCE, NEVER_AGAIN, TOMBSTONE, erase_person
 from ringstead_calllogs.exporting import export_person
 from ringstead_calllogs.joining import ERASED
 from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey
@@ -238,6 +238,31 @@ def test_a_call_of_theirs_goes_and_no_record_brings_it_back(
     answer = switch.post(record, {**record, "revision": 9})
     assert (answer.json["accepted"], answer.json["duplicates"]) == (0, 2)
     assert rows(database, juno, Leg) == rows(database, juno, Conversation) == []
+
+
+def test_many_calls_are_erased_piece_by_piece(
+    people: list[Person], switch: Any, leg: Make, database: Database, now: datetime
+) -> None:
+    juno, ann, _ben = people
+    alone, shared = AT_ONCE + 1, AT_ONCE // 2
+    moments = [now - timedelta(hours=5, seconds=n) for n in range(alone + shared)]
+    switch.accept(
+        *(
+            leg(
+                juno,
+                id=f"leg {n}",
+                at=at,
+                **({"from": {"subscriber": str(id_of(ann))}} if n < shared else {}),
+            )
+            for n, at in enumerate(moments)
+        )
+    )
+    done = erase(database, juno)
+    assert done["calls that were nobody else’s"] == alone
+    assert done["calls with others, now without the person"] == shared
+    assert {call.subscriber_id for call in rows(database, juno, Conversation)} == {id_of(ann)}
+    assert len(rows(database, juno, Leg)) == shared
+    assert_gone(database, juno)
 
 
 def test_who_was_erased_may_telephone_again(

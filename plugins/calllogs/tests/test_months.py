@@ -110,6 +110,19 @@ def test_a_month_that_is_busy_stays_and_nobody_waits_long(
     assert drop_month(database, "calllogs_leg", name_of(month))
 
 
+def test_another_month_that_is_busy_is_not_waited_for(
+    database: Database, month: datetime, owner: Engine
+) -> None:
+    """Such as by a vacuum: while one is waited for, nobody reads the table."""
+    other = month - timedelta(days=1)
+    for at in (month, other):
+        ensure(database, at)
+    mark(owner, name_of(month), hours=7)
+    with owner.begin() as vacuum:
+        vacuum.execute(text(f"LOCK TABLE {name_of(other)} IN SHARE UPDATE EXCLUSIVE MODE"))
+        assert drop_month(database, "calllogs_leg", name_of(month))
+
+
 def test_recent_months_are_never_dropped(database: Database, owner: Engine, now: datetime) -> None:
     ensure(database, now + timedelta(days=31))
     name = name_of(now + timedelta(days=31))
