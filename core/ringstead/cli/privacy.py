@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -60,7 +60,7 @@ def export(organization: str, extension: str, file: Path, without: tuple[str, ..
         with _subscriber(organization, extension, "export", without) as (registry, session, subscriber):
             with part.open("wb") as out:
                 parts = export_person(registry, session, subscriber.id, out, without)
-            _record(session, audit.DATA_EXPORTED, subscriber, parts)
+            _record(session, audit.DATA_EXPORTED, subscriber, parts, without=without)
         part.replace(file)
     except PrivacyFailed as error:
         raise click.ClickException(f"Nothing was exported. {error}") from error
@@ -89,7 +89,8 @@ def erase(organization: str, extension: str, yes: bool, despite_hold: bool, with
                 question = f"Erase the data of {subscriber.name} (extension {extension}) in {organization}? "
                 click.confirm(f"{question}There is no way back", abort=True)
             parts = erase_person(registry, session, subscriber.id, despite_hold, without)
-            _record(session, audit.DATA_ERASED, subscriber, parts)
+            exceptions = {"without": without, "despite_hold": despite_hold}
+            _record(session, audit.DATA_ERASED, subscriber, parts, **exceptions)
     except PrivacyFailed as error:
         raise click.ClickException(f"Nothing was erased. {error}") from error
     _tell(parts, "Erased")
@@ -121,11 +122,16 @@ def _subscriber(
             yield registry, session, subscriber
 
 
-def _record(session: TenantSession, action: str, subscriber: Subscriber, parts: list[Part]) -> None:
+def _record(
+    session: TenantSession, action: str, subscriber: Subscriber, parts: list[Part], **exceptions: Any
+) -> None:
+    """Put it on record: who, how much, and what they were told to pass over."""
     from ringstead import audit
 
     counts = {f"{part.plugin} {part.what}": part.count for part in parts}
-    audit.record(session, action, subject=subscriber.id, detail={"by": actor(), **counts})
+    passed_over = {name: value for name, value in exceptions.items() if value}
+    detail = {"by": actor(), **passed_over, **counts}
+    audit.record(session, action, subject=subscriber.id, detail=detail)
 
 
 def _tell(parts: list[Part], word: str) -> None:

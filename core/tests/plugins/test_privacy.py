@@ -81,7 +81,8 @@ def registry(*plugins: LoadedPlugin) -> Registry:
 
 def entries(database: Database, person: Person, action: str) -> list[AuditEntry]:
     with database.in_partner(person.partner.id) as session:
-        return list(session.scalars(select(AuditEntry).where(AuditEntry.action == action)))
+        query = select(AuditEntry).where(AuditEntry.action == action)
+        return list(session.scalars(query.order_by(AuditEntry.id)))
 
 
 def test_one_downloads_everything_about_oneself(person: Person, portal: Portal, database: Database) -> None:
@@ -199,7 +200,10 @@ def test_the_command_asks_before_it_erases(person: Person, command: Command, dat
     (entry,) = entries(database, person, audit.DATA_ERASED)
     assert entry.subject_subscriber_id == id_of(person)
     assert entry.detail["core settings"] == 1
-    assert command("erase", place_of(person), "214", "--yes").exit_code == 0, "a second time does no harm"
+    assert "despite_hold" not in entry.detail
+    again = command("erase", place_of(person), "214", "--yes", "--despite-hold")
+    assert again.exit_code == 0, "a second time does no harm"
+    assert entries(database, person, audit.DATA_ERASED)[-1].detail["despite_hold"] is True
 
 
 def test_core_forgets_settings_browsers_and_sent_mail(
