@@ -10,6 +10,7 @@ from pyramid.response import Response
 from pyramid.router import Router
 from webob.request import DisconnectionError
 
+from ringstead.blobs import BLOBS, open_blobs
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
 from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement
@@ -79,7 +80,7 @@ def make_app(settings: Settings, urls: DatabaseUrls, *, listen: bool = True) -> 
 
     Without `listen` it hears no news of other processes: for a command that asks it something and is done.
     """
-    database = Database(urls, pool_size=settings.web_threads + 2)
+    database = Database(urls, pool_size=settings.web_threads + 2, info={BLOBS: open_blobs(settings)})
     retry_lost_connections(database.app_engine)
     registry = load_registry(settings)
     enablement, hosts = Enablement(registry), HostDirectory(database.app_engine)

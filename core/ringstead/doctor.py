@@ -1,6 +1,6 @@
 """The examination behind `ringstead doctor`: each check gives one finding, with the mend when there is one.
 
-Later checks need what earlier ones found, so the order is: Python, settings, folders, mail, database, roles, tables,
+Later checks need what earlier ones found, so the order is: Python, settings, folders, mail, files, database, roles, tables,
 plugins, worker. A check that raises is itself a finding.
 """
 
@@ -57,7 +57,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("Settings", "fail", str(error), "ringstead settings docs")
         return
     yield Finding("Settings", "ok", "every name and value is known")
-    for check in (check_var_folder, check_static_files, check_mail):
+    for check in (check_var_folder, check_static_files, check_mail, check_blobs):
         yield _guarded(check.__name__, check, settings)
     yield from _examine_database(settings)
     yield from check_plugins(settings)
@@ -130,6 +130,21 @@ def check_mail(settings: Settings) -> Finding:
     except (OSError, smtplib.SMTPException) as error:
         return Finding("Mail", "fail", f"{shown} does not answer: {error}", "check RINGSTEAD_MAIL_URL")
     return Finding("Mail", "ok", f"{shown} answers")
+
+
+def check_blobs(settings: Settings) -> Finding:
+    """The object storage keeps what is written to it, and gives it back."""
+    from ringstead.blobs import BlobsAway, BlobsFull, open_blobs
+
+    blobs = open_blobs(settings)
+    try:
+        blobs.probe()
+    except BlobsFull as error:
+        return Finding("Files", "fail", f"{blobs.name} is full: {error}", "make room, or set RINGSTEAD_BLOB_URL")
+    except BlobsAway as error:
+        mend = "check RINGSTEAD_BLOB_URL" + ("" if blobs.is_local else " and the AWS_* variables")
+        return Finding("Files", "fail", f"{blobs.name} does not work: {error}", mend)
+    return Finding("Files", "ok", f"{blobs.name} keeps files and gives them back")
 
 
 def check_reachable(role: str, url: str) -> Finding:

@@ -53,6 +53,17 @@ def _mail_url(value: object) -> object:
     raise ValueError("write it as smtp://user:password@host:587, smtps://…, or file: for var/mail")
 
 
+def _blob_url(value: object) -> object:
+    parts = urlsplit(str(value))
+    if (parts.scheme == "file" and not parts.netloc) or (parts.scheme == "s3" and _is_bucket(parts.netloc)):
+        return value
+    raise ValueError("write it as file:///folder, or s3://bucket/prefix?region=eu-central-1&endpoint=https://…")
+
+
+def _is_bucket(name: str) -> bool:
+    return bool(name) and not set("@:") & set(name)
+
+
 def _rate_limit_url(value: object) -> object:
     if value == "postgresql" or urlsplit(str(value)).scheme in {"redis", "rediss"}:
         return value
@@ -118,6 +129,11 @@ class Settings(BaseModel):
     mail_url: Annotated[str, BeforeValidator(_mail_url)] = Field(
         "file:",
         description="Where mail goes: smtp://user:password@host:587, smtps://…, or file: for var/mail.",
+    )
+    blob_url: Annotated[str, BeforeValidator(_blob_url)] = Field(
+        "file:",
+        description="Where files are kept: file: for var/blobs, file:///folder, or "
+        "s3://bucket/prefix?region=…&endpoint=… with the usual AWS_* variables for the keys.",
     )
     rate_limit_url: Annotated[str, BeforeValidator(_rate_limit_url)] = Field(
         "postgresql", description="Where throttling counts: `postgresql`, or redis://host:6379/0."

@@ -7,6 +7,7 @@ import structlog
 
 from ringstead.api.contributions import JobSpec
 from ringstead.app import load_registry
+from ringstead.blobs import BLOBS, open_blobs
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.events import Dispatcher
 from ringstead.jobs.queue import forget_old_work
@@ -26,6 +27,7 @@ def all_jobs(settings: Settings, registry: Registry) -> dict[str, JobSpec]:
     own = [
         *Dispatcher(registry.listeners().values()).jobs(),
         *postman.jobs(),
+        JobSpec(name="core.sweep_blobs", run=lambda _database: open_blobs(settings).sweep(), every="17 * * * *"),
         JobSpec(name="core.forget_old_work", run=forget_old_work, every="31 3 * * *"),
     ]
     return {**registry.jobs(), **{spec.name: spec for spec in own}}
@@ -56,7 +58,7 @@ def run_due_jobs(settings: Settings, urls: DatabaseUrls, registry: Registry | No
 
 @contextmanager
 def _database(settings: Settings, urls: DatabaseUrls) -> Iterator[Database]:
-    database = Database(urls, pool_size=settings.worker_concurrency)
+    database = Database(urls, settings.worker_concurrency, {BLOBS: open_blobs(settings)})
     try:
         yield database
     finally:

@@ -36,11 +36,12 @@ class Place(NamedTuple):
 @contextmanager
 def open_database(settings: Settings, *needed: Role) -> Iterator[Database]:
     """The engines of one command, for the roles that it needs; an embedded server runs meanwhile."""
+    from ringstead.blobs import BLOBS, open_blobs
     from ringstead.db.embedded import running_database
     from ringstead.db.engine import Database
 
     with running_database(settings, *needed) as urls:
-        database = Database(urls, pool_size=1)
+        database = Database(urls, pool_size=1, info={BLOBS: open_blobs(settings)})
         try:
             yield database
         finally:

@@ -1,9 +1,10 @@
 """The engines of one process and the only ways to open a session on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -26,9 +27,13 @@ class DatabaseUrls:
 class Database:
     """Engines by role, made when first used. Every session it opens has a scope, or is the audited operator's."""
 
-    def __init__(self, urls: DatabaseUrls, pool_size: int = 5) -> None:
+    def __init__(
+        self, urls: DatabaseUrls, pool_size: int = 5, info: Mapping[str, Any] | None = None
+    ) -> None:
+        """`info` is what every tenant session carries for the rooms above (`Session.info`)."""
         self.urls = urls
         self._pool_size = pool_size
+        self._info = dict(info or {})
 
     @cached_property
     def app_engine(self) -> Engine:
@@ -60,12 +65,17 @@ class Database:
         idle_minutes: int,
     ) -> RequestSession:
         """A session that finds out who is signed in; its transaction is the caller's business."""
-        return RequestSession(self.app_engine, partner_id, site, site_org_id, token_hash, idle_minutes)
+        session = RequestSession(
+            self.app_engine, partner_id, site, site_org_id, token_hash, idle_minutes
+        )
+        session.info.update(self._info)
+        return session
 
     @contextmanager
     def run_as(self, org_id: UUID) -> Iterator[TenantSession]:
         """A committed-on-exit session inside one organization, for jobs, imports and commands."""
         with OrganizationSession(self.app_engine, org_id) as session, session.begin():
+            session.info.update(self._info)
             yield session
 
     @contextmanager

@@ -18,6 +18,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.auth.policy import is_suspended
+from ringstead.blobs import BlobsAway, BlobsFull
 from ringstead.plugins.registry import Registry
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
@@ -65,6 +66,9 @@ WORDS: Final = {
     409: Words(
         _("Somebody was quicker"), _("Nothing changed. Open the page again to see what it looks like now.")
     ),
+    410: Words(
+        _("This is not kept any longer"), _("Its time is over. If you still need it, have it made again.")
+    ),
     413: Words(_("That’s too much at once"), _("Nothing was saved. Send a smaller file or fewer lines.")),
     415: Words(
         _("We can’t read that kind of file"),
@@ -87,6 +91,10 @@ WORDS: Final = {
         _("We’ll be right back"),
         _("The portal can’t reach its data at the moment. Your phones keep working. Try again in a minute."),
         _("Try again"),
+    ),
+    507: Words(
+        _("There is no room left"),
+        _("Nothing was saved. Your provider has to make room. Your phones keep working."),
     ),
 }
 
@@ -336,6 +344,12 @@ def away(request: Request) -> Response:
     return response
 
 
+def blobs_away(error: BlobsAway, request: Request) -> Response:
+    """The object storage is full, or cannot be reached."""
+    log.error("blobs.away", path=logged_path(request), why=str(error))
+    return error_response(request, 507) if isinstance(error, BlobsFull) else away(request)
+
+
 def unexpected(error: Exception, request: Request) -> Response:
     """A fault of ours, or the database away or without room."""
     if is_database_away(error) or is_storage_full(error):
@@ -362,6 +376,7 @@ def includeme(config: Configurator) -> None:
     config.add_exception_view(undecodable, context=UnicodeDecodeError)
     config.add_exception_view(undecodable, context=URLDecodeError)
     config.add_exception_view(too_large, context=BodyTooLarge)
+    config.add_exception_view(blobs_away, context=BlobsAway)
     config.add_exception_view(unexpected, context=Exception)
     config.add_notfound_view(not_found)
     config.add_forbidden_view(forbidden)
