@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from argon2 import PasswordHasher
 from support import fuzzing, matrix
-from support.calls import node_key, record, record_calls
+from support.calls import file_of, node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded
 from support.people import belongs_to, make_groups, reset_token, session_of
 
@@ -68,6 +68,9 @@ class House:
             for actor in self.actors["portal"]
             if actor.person
         }
+        for actor in self.actors["portal"]:
+            if actor.person:
+                file_of(tenants.database, actor.person)
         self.routes = [owned.item for owned in app.registry["ringstead.plugins"].routes()]
         self.forms = Forms(self.routes)
         for route in self.routes:
@@ -104,6 +107,7 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
+        things["file"] = file_of(self.tenants.database, someone) if "/downloads/" in route.pattern else "none"
         if "/sessions/" in route.pattern:
             token = self.tenants.session_token(someone, route.site)
             things["session"] = session_of(self.tenants, someone, token).id

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from support import matrix
-from support.calls import record_calls
+from support.calls import file_of, record_calls
 from support.people import make_groups
 
 from ringstead.api.testing import Client, Tenants
+from ringstead.db.engine import Database
 from ringstead.web.pseudo import untranslated
 
 # Names that tests made up, and a unit that Babel writes; never words of ours.
@@ -22,7 +23,7 @@ def pseudo_wsgi(app_with: Callable[..., Any]) -> Any:
 
 @pytest.mark.parametrize("site", ["portal", "console"])
 def test_every_text_is_translated(
-    site: str, pseudo_wsgi: Any, tenants: Tenants, portal: Any, console: Any, visitor: Any
+    site: str, pseudo_wsgi: Any, tenants: Tenants, portal: Any, console: Any, visitor: Any, database: Database
 ) -> None:
     partner = tenants.partner("Harbour")
     organization = tenants.organization(partner, "calllogs", name="Qqq")
@@ -34,7 +35,13 @@ def test_every_text_is_translated(
         if site == "portal"
         else console(tenants.staff(partner, name="Qqq"), pseudo_wsgi)
     )
-    things = {"org": organization.org_id, "call": calls[0], "session": "none", "group": "qqq"}
+    things = {
+        "org": organization.org_id,
+        "call": calls[0],
+        "session": "none",
+        "group": "qqq",
+        "file": file_of(database, person),
+    }
     found = {}
     for client in (visitor(partner, site, pseudo_wsgi), signed_in):
         for owned in pseudo_wsgi.registry["ringstead.plugins"].routes():

@@ -7,7 +7,7 @@ local store writes under another name and renames, S3 completes the upload last.
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,6 +80,8 @@ class OrgBlobs:
             if source.error is not None:
                 raise source.error from None
             raise
+        finally:
+            source.close()
         return source.size
 
     def info(self, key: str) -> BlobInfo | None:
@@ -233,6 +235,11 @@ class _Pieces:
         self._pieces = iter(pieces)
         self.size = 0
         self.error: BaseException | None = None
+
+    def close(self) -> None:
+        """Let a generator that was not read to its end give back what it holds."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
 
     def __iter__(self) -> "_Pieces":
         return self

@@ -1,7 +1,7 @@
 """The examination behind `ringstead doctor`: each check gives one finding, with the mend when there is one.
 
-Later checks need what earlier ones found, so the order is: Python, settings, folders, mail, files, database, roles, tables,
-plugins, worker. A check that raises is itself a finding.
+Later checks need what earlier ones found, so the order is: Python, settings, folders, mail, files, database,
+roles, tables, plugins, worker. A check that raises is itself a finding.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def check_blobs(settings: Settings) -> Finding:
     try:
         blobs.probe()
     except BlobsFull as error:
-        return Finding("Files", "fail", f"{blobs.name} is full: {error}", "make room, or set RINGSTEAD_BLOB_URL")
+        return Finding(
+            "Files", "fail", f"{blobs.name} is full: {error}", "make room, or set RINGSTEAD_BLOB_URL"
+        )
     except BlobsAway as error:
         mend = "check RINGSTEAD_BLOB_URL" + ("" if blobs.is_local else " and the AWS_* variables")
         return Finding("Files", "fail", f"{blobs.name} does not work: {error}", mend)

@@ -57,7 +57,9 @@ def _blob_url(value: object) -> object:
     parts = urlsplit(str(value))
     if (parts.scheme == "file" and not parts.netloc) or (parts.scheme == "s3" and _is_bucket(parts.netloc)):
         return value
-    raise ValueError("write it as file:///folder, or s3://bucket/prefix?region=eu-central-1&endpoint=https://…")
+    raise ValueError(
+        "write it as file:///folder, or s3://bucket/prefix?region=eu-central-1&endpoint=https://…"
+    )
 
 
 def _is_bucket(name: str) -> bool:

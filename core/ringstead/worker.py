@@ -1,7 +1,8 @@
 """The job worker's process: the jobs of core and plugins, events and mail, run until it is told to stop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import structlog
 
@@ -10,7 +11,7 @@ from ringstead.app import load_registry
 from ringstead.blobs import BLOBS, open_blobs
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.events import Dispatcher
-from ringstead.jobs.queue import forget_old_work
+from ringstead.jobs.queue import forget_old_work, job_counts
 from ringstead.jobs.runner import JobRunner, Timing
 from ringstead.mail.compose import Composer
 from ringstead.mail.delivery import Postman
@@ -18,6 +19,7 @@ from ringstead.mail.transport import open_transport
 from ringstead.plugins.registry import Registry
 from ringstead.settings import Settings
 
+_MOST_ROUNDS: Final = 20
 log = structlog.get_logger(__name__)
 
 
@@ -27,10 +29,18 @@ def all_jobs(settings: Settings, registry: Registry) -> dict[str, JobSpec]:
     own = [
         *Dispatcher(registry.listeners().values()).jobs(),
         *postman.jobs(),
-        JobSpec(name="core.sweep_blobs", run=lambda _database: open_blobs(settings).sweep(), every="17 * * * *"),
+        JobSpec(name="core.sweep_blobs", run=_sweeper(settings), every="17 * * * *"),
         JobSpec(name="core.forget_old_work", run=forget_old_work, every="31 3 * * *"),
     ]
     return {**registry.jobs(), **{spec.name: spec for spec in own}}
+
+
+def _sweeper(settings: Settings) -> Callable[[Database], None]:
+    def sweep(_database: Database) -> None:
+        """Remove what killed writers left in the object storage."""
+        open_blobs(settings).sweep()
+
+    return sweep
 
 
 def run_worker(settings: Settings, urls: DatabaseUrls, timing: Timing | None = None) -> None:
@@ -51,7 +61,11 @@ def run_due_jobs(settings: Settings, urls: DatabaseUrls, registry: Registry | No
     registry = registry or load_registry(settings)
     with _database(settings, urls) as database:
         runner = JobRunner(all_jobs(settings, registry), database, settings.worker_concurrency)
-        runner.run(wait=False)
+        # Of jobs with the same lock, one runs at a time; those behind it are found in the next round.
+        for _round in range(_MOST_ROUNDS):
+            runner.run(wait=False)
+            if not job_counts(database).waiting:
+                break
     if settings.plugin_strict and runner.faults:
         raise ExceptionGroup("jobs failed", runner.faults)
 

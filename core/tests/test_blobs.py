@@ -115,7 +115,16 @@ def test_an_organization_reaches_only_its_own(blobs: Blobs) -> None:
     blobs.of(one).put("notes/a", [b"mine"])
     assert blobs.of(other).info("notes/a") is None
     assert list(blobs.of(other).keys("notes")) == []
-    for key in (f"../{one}/notes/a", f"{one}/../notes", "/notes/a", "notes//a", "notes/a#1", "", "Ä", "a" * 201):
+    for key in (
+        f"../{one}/notes/a",
+        f"{one}/../notes",
+        "/notes/a",
+        "notes//a",
+        "notes/a#1",
+        "",
+        "Ä",
+        "a" * 201,
+    ):
         with pytest.raises(ValueError, match="is no key"):
             blobs.of(other).put(key, [b"x"])
 
@@ -222,5 +231,3 @@ def test_the_doctor_looks_at_the_store(tmp_path: Path, s3: str) -> None:
     assert "AWS_" in away.mend
     other = found(blob_url=f"file://{tmp_path}/elsewhere")
     assert (other.state, str(tmp_path / "elsewhere") in other.said) == ("ok", True)
-
-

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
-from support.calls import record_calls
+from support.calls import file_of, record_calls
 from support.people import belongs_to, make_groups, reset_token
 
 from ringstead.api.preferences import set_for_organization
@@ -28,6 +28,8 @@ PORTAL_PAGES = [
     "/calls?from=x&least=y&q=%01",
     "/calls?q=nobody&tag=none",
     "/calls/chart?by=day",
+    "/calls/downloads",
+    "/calls/downloads/new?file=csv",
     "/nowhere",
 ]
 ADMIN_PAGES = [
@@ -72,6 +74,7 @@ def test_no_page_has_a_violation(
     partner = tenants.partner("Harbour")
     person = tenants.person(tenants.organization(partner, "calllogs"), name="Juno Birdsong")
     record_calls(live_server.app, person, 12)
+    file_of(tenants.database, person)
     assert person.organization is not None
     admin = tenants.person(person.organization, role="org_admin")
     staff = tenants.staff(partner)
@@ -91,6 +94,8 @@ def test_no_page_has_a_violation(
     page.get_by_text("Note and tags").click()
     page.get_by_text("More filters").click()
     found["an open call"] = violations(page)
+    page.locator("summary", has_text="Download").click()
+    found["the download menu"] = violations(page)
     page.get_by_role("link", name="Open this call").click()
     found["a call"] = violations(page)
     sign_in_cookie(page, admin)

@@ -54,7 +54,8 @@ def test_from_sign_in_to_sign_out(
     expect(page.locator(".calls > li", has_text="Wren Halloway")).to_have_count(3)
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
+        page.locator("summary", has_text="Download").click()
+        page.get_by_role("button", name="CSV").click()
     saved = tmp_path / "calls.csv"
     download.value.save_as(saved)
     with saved.open(newline="", encoding="utf-8-sig") as stream:

@@ -10,7 +10,7 @@ import pytest
 from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import Engine, event, select
 from support import matrix
-from support.calls import record_calls
+from support.calls import order_file, record_calls
 from support.people import make_groups
 
 from ringstead.api.testing import Client, Person, Tenants
@@ -31,10 +31,13 @@ class Side:
     people: dict[str, Person]
     things: Mapping[str, Any]
     calls: Mapping[str, str]
+    files: Mapping[str, str]
 
 
 @pytest.fixture
-def make_side(tenants: Tenants, database: Database, wsgi: Any) -> Callable[..., Side]:
+def make_side(
+    tenants: Tenants, database: Database, wsgi: Any, portal: Any, run_jobs: Callable[..., None]
+) -> Callable[..., Side]:
     """Makes an organization whose every text holds a secret word, so that a leak shows."""
 
     def make(secret: str, partner: Partner | None = None) -> Side:
@@ -51,9 +54,11 @@ def make_side(tenants: Tenants, database: Database, wsgi: Any) -> Callable[..., 
             role: record_calls(wsgi, people[role], 3, f"Caller {secret}")[0]
             for role in ("subscriber", "org_admin")
         }
+        files = {role: order_file(portal(people[role])) for role in calls}
+        run_jobs()
         slug = f"g-{secrets.token_hex(8)}"
         make_groups(tenants, wsgi, slug, [people["subscriber"], people["org_admin"]], f"Group {secret}")
-        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, calls)
+        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, calls, files)
 
     return make
 
@@ -132,6 +137,7 @@ def test_own_things(
         things = {
             **side.things,
             "call": side.calls.get(role, side.calls["subscriber"]),
+            "file": side.files.get(role, side.files["subscriber"]),
             "session": session_of(database, side, role, route.site),
         }
         status = ask(client, route, expected, things).status_int
@@ -164,6 +170,7 @@ def test_things_of_others(
         things = {
             **other.things,
             "call": other.calls["subscriber"],
+            "file": other.files["subscriber"],
             "session": session_of(database, other, "subscriber", "portal"),
         }
         response = ask(client, route, expected, things)
@@ -211,6 +218,7 @@ def test_anothers_thing_takes_the_same_work_as_one_that_does_not_exist(
     foreign = {
         **other.things,
         "call": other.calls["subscriber"],
+        "file": other.files["subscriber"],
         "session": session_of(database, other, "subscriber", "portal"),
     }
     compared = 0
@@ -249,7 +257,7 @@ def test_no_page_shows_anything_of_another_tenant(
             expected = matrix.MATRIX[route.name]
             if "GET" not in route.methods or route.site != "portal" or expected.foreign is not None:
                 continue
-            text = client.get(expected.path, status="*").text
+            text = client.get(expected.path, status="*").body.decode(errors="replace")
             assert "cobalt" not in text, route.name
             assert "cerise" not in text, route.name
             seen_own += "amber" in text
@@ -267,7 +275,7 @@ def test_a_feature_that_is_off_does_not_exist(
     wrong = {}
     for route in all_routes(wsgi):
         if route.name.partition(".")[0] in FEATURES:
-            things = {**side.things, "call": side.calls[role]}
+            things = {**side.things, "call": side.calls[role], "file": side.files[role]}
             status = ask(client, route, matrix.MATRIX[route.name], things).status_int
             if status != 404:
                 wrong[route.name] = status

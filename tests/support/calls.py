@@ -4,11 +4,19 @@ import json
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
 from ringstead.api.testing import Client, Person
+from ringstead.db.engine import Database
 from ringstead.switch.nodes import create_node
+from ringstead_calllogs.background import Owner, my_files
+from ringstead_calllogs.background import order_file as book_file
+from ringstead_calllogs.columns import word_messages
+from ringstead_calllogs.filters import Filter
+from ringstead_calllogs.orders import Order
 
 
 def node_key(app: Any) -> str:
@@ -55,3 +63,20 @@ def record_calls(
     mine = text("SELECT id FROM calllogs_conversation WHERE subscriber_id = :person ORDER BY started_at DESC")
     with app.database.run_as(person.organization.org_id) as session:
         return [str(found) for found in session.execute(mine, {"person": person.subscriber.id}).scalars()]
+
+
+def file_of(database: Database, person: Person) -> UUID:
+    """The id of a file that a person has ordered; if there is none, it is now."""
+    owner = Owner(person.account.id, person.subscriber.id, person.account.email)
+    with database.run_as(person.organization.org_id) as session:
+        for file in my_files(session, owner):
+            return file.id
+        words = {name: str(message) for name, message in word_messages().items()} | {"sought": "2026"}
+        order = Order(owner.subscriber_id, Filter(), "csv", ("name",), "en", ZoneInfo("UTC"), "US", words)
+        return book_file(session, owner, order, "calls.csv", 7).id
+
+
+def order_file(client: Client) -> str:
+    """Order a file of all calls in the background; returns its id. Jobs make it."""
+    client.post_form("/calls/downloads", {"file": "csv"}, status=303)
+    return str(client.get("/calls/downloads").html.select_one(".files > li")["id"]).removeprefix("file-")

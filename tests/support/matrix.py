@@ -115,7 +115,8 @@ CORE = {
 def of_others(kind: str, subscriber: int = 200, foreign: int | None = None) -> dict[str, Expected]:
     """The pages of one kind of scope: `{group}` is a team that everybody here leads, a location that they manage."""
     base = f"/calls/of/{kind}" + ("" if foreign is None else "/{group}")
-    paths = {"list": "", "new": "/new?shown=0", "download": "/calls.csv"}
+    paths = {"list": "", "new": "/new?shown=0"}
+    paths |= {f"download_{file}": f"/calls.{file}" for file in ("csv", "xlsx", "pdf")}
     if foreign is not None:
         paths |= {"report": "/report", "report_file": "/report.csv"}
     pages = {
@@ -142,7 +143,14 @@ CALLLOGS = {
     "calllogs.new": portal("/calls/new?shown=0", 200),
     "calllogs.call": portal("/calls/{call}", 200, foreign=404),
     "calllogs.annotate": portal("/calls/{call}", 303, foreign=404, note="Ring back", tags="vip"),
-    "calllogs.download": portal("/calls.csv", 200),
+    "calllogs.download_csv": portal("/calls.csv", 200),
+    "calllogs.download_xlsx": portal("/calls.xlsx", 200),
+    "calllogs.download_pdf": portal("/calls.pdf", 200),
+    "calllogs.files": portal("/calls/downloads", 200),
+    "calllogs.offer_file": portal("/calls/downloads/new?file=csv", 200),
+    "calllogs.begin_file": portal("/calls/downloads", 303, file="csv"),
+    "calllogs.file": portal("/calls/downloads/{file}", 200, foreign=404),
+    "calllogs.remove_file": portal("/calls/downloads/{file}", 303, foreign=404),
     "calllogs.looks": portal("/calls/looks", 200),
     **of_others("team", foreign=404),
     **of_others("location", foreign=404),

@@ -1,5 +1,9 @@
-"""Many rows at once, for plugins that take in thousands: `insert_rows(session, table, columns, rows)`."""
+"""Many rows at once, for plugins that take in or give out thousands.
 
-from ringstead.db.bulk import insert_rows, stage
+`insert_rows(session, table, columns, rows)` and `stage` bring rows in; `copy_out(session, statement, values)` gives the
+rows of a SELECT as CSV.
+"""
 
-__all__ = ["insert_rows", "stage"]
+from ringstead.db.bulk import Lines, copy_out, insert_rows, stage
+
+__all__ = ["Lines", "copy_out", "insert_rows", "stage"]

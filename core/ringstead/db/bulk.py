@@ -1,17 +1,106 @@
-"""Many rows into the database at once: binary COPY into a temporary table, and from there by ordinary statements.
+"""Many rows at once, by COPY: into the database, and out of it.
+
+Rows go in by binary COPY into a temporary table, and from there by ordinary statements.
 
 `COPY … FROM` is refused on a table under row-level security. A temporary table has none; what is then inserted from it
-passes the policies of the table that it goes into.
+passes the policies of the table that it goes into. `COPY (SELECT …) TO` is allowed, and bound by them; it also carries
+the conditions of the session, as every statement does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from sqlalchemy import Table, text
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.waiting import Ready, Wait
+from sqlalchemy import Select, Table, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+
+from ringstead.db.session import TenantSession, scoped_select
+
+_PIECE: Final = 64 * 1024
+
+
+class Lines(NamedTuple):
+    """Some rows as CSV (RFC 4180, lines end with LF), in UTF-8."""
+
+    rows: int
+    csv: bytes
+
+
+def copy_out(
+    session: TenantSession,
+    statement: Select[Any],
+    values: Mapping[str, Any] | None = None,
+    *,
+    delimiter: str = ",",
+) -> Generator[Lines, None, None]:
+    """The rows of a SELECT as CSV made by the server, some 64 KiB at a time; NULL is an empty cell.
+
+    `statement` is a SELECT of ORM columns or of subqueries of such; it gets the session's conditions like any other.
+    `values` are its parameters. The transaction must stay open until the end; who stops earlier (close the iterator
+    then) has canceled the statement, and the transaction with it.
+    """
+    scoped, ids = scoped_select(session, statement)
+    connection = session.connection()
+    compiled = scoped.compile(dialect=connection.dialect)
+    # A COPY takes no parameters on the wire: the driver writes them into the statement, as literals of their types.
+    expanded = compiled.construct_expanded_state({**(values or {}), **ids})
+    query = f"COPY ({expanded.statement}) TO STDOUT (FORMAT csv, DELIMITER '{_delimiter(delimiter)}')"
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(query, expanded.parameters):
+            is_over = False
+            while not is_over:
+                lines, is_over = driver.wait(_some_lines(driver.pgconn))
+                if lines:
+                    yield Lines(len(lines), b"".join(lines))
+    except psycopg.OperationalError as error:
+        # As SQLAlchemy does with its own statements, so that a lost database is known by whoever answers for it.
+        raise OperationalError("COPY", None, error, hide_parameters=True) from error
+
+
+def _some_lines(server: Any) -> Generator[Wait, Ready, tuple[list[bytes], bool]]:
+    """What the server sends, some `_PIECE` bytes of it, and whether that was the end. It sends each row by itself.
+
+    The driver's own reading waits for each row by itself, which costs more than the server needs to make one.
+    """
+    lines: list[bytes] = []
+    size = 0
+    while size < _PIECE:
+        length, line = server.get_copy_data(1)
+        if length > 0:
+            lines.append(bytes(line))
+            size += length
+        elif length == 0:
+            while not (yield Wait.R):
+                continue
+            server.consume_input()
+        else:
+            _end_copy(server)
+            return lines, True
+    return lines, False
+
+
+def _end_copy(server: Any) -> None:
+    """Take the result of a COPY that has ended, and raise what ended it too early."""
+    results = []
+    while (result := server.get_result()) is not None:
+        results.append(result)
+    for result in results:
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
+
+
+def _delimiter(wanted: str) -> str:
+    if wanted not in (",", ";", "\t"):
+        raise ValueError(f"{wanted!r} is no delimiter; use a comma, a semicolon or a tabulator")
+    return wanted
 
 
 def stage(session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

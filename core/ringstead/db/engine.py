@@ -27,9 +27,7 @@ class DatabaseUrls:
 class Database:
     """Engines by role, made when first used. Every session it opens has a scope, or is the audited operator's."""
 
-    def __init__(
-        self, urls: DatabaseUrls, pool_size: int = 5, info: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, urls: DatabaseUrls, pool_size: int = 5, info: Mapping[str, Any] | None = None) -> None:
         """`info` is what every tenant session carries for the rooms above (`Session.info`)."""
         self.urls = urls
         self._pool_size = pool_size
@@ -65,9 +63,7 @@ class Database:
         idle_minutes: int,
     ) -> RequestSession:
         """A session that finds out who is signed in; its transaction is the caller's business."""
-        session = RequestSession(
-            self.app_engine, partner_id, site, site_org_id, token_hash, idle_minutes
-        )
+        session = RequestSession(self.app_engine, partner_id, site, site_org_id, token_hash, idle_minutes)
         session.info.update(self._info)
         return session
 

@@ -289,6 +289,17 @@ def _enter_scope(session: TenantSession, transaction: SessionTransaction, connec
         session.enter(connection)
 
 
+def scoped_select(session: TenantSession, statement: Any) -> tuple[Any, dict[str, UUID | None]]:
+    """A SELECT with the session's criteria on it, and the parameters that they need, for who executes it elsewhere."""
+    if session.scope.org_id is None or session.scope.partner_id is None:
+        _refuse_unscoped(statement, session.scope)
+    return _scoped(statement, _criteria(session.scope)), _ids(session.scope)
+
+
+def _ids(scope: Scope) -> dict[str, UUID | None]:
+    return {_ORG_ID: scope.org_id, _PARTNER_ID: scope.partner_id}
+
+
 @event.listens_for(TenantSession, "do_orm_execute")
 def _scope_statement(state: ORMExecuteState) -> None:
     """Attach the criteria to every ORM statement; never decided by its mappers, which are empty for subqueries."""
@@ -303,7 +314,7 @@ def _scope_statement(state: ORMExecuteState) -> None:
             state.statement = state.statement.options(*_insert_criteria(session.scope))
         return
     state.statement = _scoped(state.statement, _criteria(session.scope))
-    ids = {_ORG_ID: session.scope.org_id, _PARTNER_ID: session.scope.partner_id}
+    ids = _ids(session.scope)
     if isinstance(state.parameters, Sequence):
         if state.is_update and state.bind_mapper is not None:
             _check_keys(state.bind_mapper.class_, state.parameters, session.scope)

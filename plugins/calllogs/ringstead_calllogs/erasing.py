@@ -20,6 +20,7 @@ from ringstead.api import Erasure, ErasureRefused, translations
 from ringstead.api.bulk import stage
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import Base, OrgScoped, TenantSession
+from ringstead_calllogs.background import remove_files_of
 from ringstead_calllogs.joining import ERASED, LegRow, by_call, people_of
 from ringstead_calllogs.keeping import read_rule
 from ringstead_calllogs.models import Leg, table_of
@@ -33,6 +34,7 @@ NEVER_AGAIN: Final = 2_000_000_000
 TOMBSTONE: Final = "\x01erased "
 _WORDS: Final = {
     "calllogs_annotation": _("notes"),
+    "calllogs_download": _("downloads"),
     "calllogs_look": _("looks at their calls"),
     "calllogs_person_quarter": _("counts"),
 }
@@ -84,6 +86,7 @@ def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool
     for some in calls.partitions():
         gone, kept = _erase_from_calls(session, some, subscriber_id, frozenset(numbers))
         removed, changed = removed + gone, changed + kept
+    remove_files_of(session, subscriber_id)
     return [
         Erasure(what=_("calls that were nobody else’s"), count=removed),
         Erasure(what=_("calls with others, now without the person"), count=changed),

@@ -4,7 +4,7 @@ The table has a partition for each month. A page that named no time would visit 
 sixty days and goes further back only when those do not fill it. Nothing is ever counted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -72,6 +72,8 @@ _OF_OTHERS: Final[tuple[Any, ...]] = (
     cast(null(), Text).label("note"),
     cast(null(), JSONB).label("tags"),
 )
+# What files are made of beside.
+_FILE: Final[tuple[Any, ...]] = (Conversation.is_internal,)
 _PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 _STARTS_WITH: Final = {"number": Conversation.number, "number_reversed": Conversation.number_reversed}
 
@@ -152,12 +154,22 @@ def _statement(shape: Shape) -> Select[Any]:
         return branches[0]
     # One branch for each column, as an OR across columns would keep every index from being used.
     found = union(*branches).subquery()
-    return _ordered(select(*(found.c[column.key] for column in COLUMNS)), found.c, shape.paged)
+    return _ordered(select(*(found.c[name] for name in _names(shape))), found.c, shape.paged)
+
+
+def _names(shape: Shape) -> list[str]:
+    return [column.key for column in (*COLUMNS, *_more(shape))]
+
+
+def _more(shape: Shape) -> tuple[Any, ...]:
+    return () if shape.paged else _FILE
 
 
 def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
     statement = (
-        select(*COLUMNS).outerjoin(Annotation, _NOTE) if shape.whose == "own" else select(*_OF_OTHERS)
+        select(*COLUMNS, *_more(shape)).outerjoin(Annotation, _NOTE)
+        if shape.whose == "own"
+        else select(*_OF_OTHERS, *_more(shape))
     ).where(
         *_WHOSE[shape.whose],
         Conversation.started_at >= bindparam("since", type_=DateTime(timezone=True)),
@@ -174,14 +186,14 @@ def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
         starts_with = _STARTS_WITH[column].op("^@", is_comparison=True)
         statement = statement.where(starts_with(bindparam(f"text{number}")))
     statement = _ordered(statement, Conversation, shape.paged)
-    return _of_each(statement, shape.paged) if shape.whose == "people" else statement
+    return _of_each(statement, shape) if shape.whose == "people" else statement
 
 
-def _of_each(statement: Select[Any], paged: bool) -> Select[Any]:
+def _of_each(statement: Select[Any], shape: Shape) -> Select[Any]:
     """The rows of each person in their own order, merged: of each no more are read than the page has."""
     call = statement.lateral("call")
-    merged = select(*(call.c[column.key] for column in COLUMNS)).select_from(_EACH.join(call, true()))
-    return _ordered(merged, call.c, paged)
+    merged = select(*(call.c[name] for name in _names(shape))).select_from(_EACH.join(call, true()))
+    return _ordered(merged, call.c, shape.paged)
 
 
 def _ordered(statement: Select[Any], columns: Any, paged: bool) -> Select[Any]:
@@ -256,13 +268,43 @@ class Listing:
         rows = session.execute(_statement(self._shape), values).all()
         return [row for row in rows if last is None or (row.started_at, row.id) >= (last.started_at, last.id)]
 
-    def all(self, session: TenantSession, at_once: int = 1000) -> Iterator[Row[Any]]:
-        """Every row, through a cursor of the server: memory does not grow with their number."""
+    @property
+    def unpaged(self) -> Select[Any]:
+        """The statement of every row, with what files are made of beside; `spans` are its parameters."""
+        return _statement(self._shape._replace(paged=False))
+
+    @property
+    def reach(self) -> tuple[datetime, datetime]:
+        """From when to when its calls may have begun."""
+        return self._bottom, self._start.started_at
+
+    def spans(self, session: TenantSession, cuts: Iterable[datetime] = ()) -> Iterator[dict[str, Any]]:
+        """All rows, newest first: the parameters of `unpaged`, once for each span of time.
+
+        Spans end at `cuts`, and where more would be put in order than a server sorts at a time.
+        """
         self._prepare(session)
-        statement = _statement(self._shape._replace(paged=False))
-        options = {"yield_per": at_once}
-        for place, since in self._stretches():
-            yield from session.execute(statement, self._bound(place, since), execution_options=options)
+        moments = sorted(cuts, reverse=True)
+        for place, until in self._stretches():
+            for cut in (moment for moment in moments if until < moment < place.started_at):
+                yield self._bound(place, cut)
+                place = Cursor(cut, _SMALLEST)
+            yield self._bound(place, until)
+
+    def exceeds(self, session: TenantSession, most: int) -> bool:
+        """Whether there are more rows than `most`; looks no further than that."""
+        for values in self.spans(session):
+            some = self.unpaged.limit(most + 1).subquery()
+            most -= session.scalars(select(func.count()).select_from(some), values).one()
+            if most < 0:
+                return True
+        return False
+
+    def people(self, session: TenantSession) -> set[UUID]:
+        """Whose rows they are."""
+        found = self.unpaged.order_by(None).subquery()
+        whose = select(found.c.subscriber_id).where(found.c.subscriber_id.is_not(None)).distinct()
+        return {person for values in self.spans(session) for person in session.scalars(whose, values)}
 
     def _prepare(self, session: TenantSession) -> None:
         """Let a search of the organization's numbers be planned with its number.

@@ -1,6 +1,6 @@
 """Looks at others' calls: who saw whose, through which scope; kept in the transaction that shows them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -103,13 +103,6 @@ def record_looks(
         actor=actor,
         address=actor.address,
     )
-
-
-def collecting(rows: Iterable[Any], seen: set[UUID | None]) -> Iterator[Any]:
-    """The rows, while `seen` collects whose they are."""
-    for row in rows:
-        seen.add(row.subscriber_id)
-        yield row
 
 
 def looks_at(

@@ -2,9 +2,8 @@
 
 from typing import Any, Final
 
-from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound
+from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
-from pyramid.response import Response
 
 from ringstead.api import TenantContext
 from ringstead.api.directory import find_groups, find_subscribers
@@ -13,10 +12,9 @@ from ringstead_calllogs.call_views import call_page, find_call
 from ringstead_calllogs.filters import FilterForm, read_filter
 from ringstead_calllogs.listing import ends_of, legs_of
 from ringstead_calllogs.looks import Looker, record_looks
-from ringstead_calllogs.permissions import EXPORT
 from ringstead_calllogs.presenting import Others
 from ringstead_calllogs.scopes import PRIVATE, Kind, Narrowed, Scope, find_scope, narrow, people_in
-from ringstead_calllogs.views import Place, count_new, is_htmx, list_page, send_calls
+from ringstead_calllogs.views import Place, count_new, is_htmx, list_page
 from ringstead_calllogs.whose import Whose
 
 # Of more people than this the form offers none by name; an extension can be typed.
@@ -50,15 +48,6 @@ def new_others(context: TenantContext, request: Request) -> Any:
     scope = scope_of(context, request)
     form, narrowed = _asked(request, scope)
     return count_new(context, request, form, Place(scope.path, narrowed.whose, scope))
-
-
-def download_others(context: TenantContext, request: Request) -> Response:
-    """`GET /calls/of/KIND/SLUG/calls.csv`: all calls of the list."""
-    if not context.can(EXPORT.name):
-        raise HTTPForbidden
-    scope = scope_of(context, request)
-    form, narrowed = _asked(request, scope)
-    return send_calls(context, request, form, Place(scope.path, narrowed.whose, scope))
 
 
 def show_others_call(context: TenantContext, request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ringstead.api import Route
-from ringstead_calllogs import other_views, report_views
+from ringstead_calllogs import download_views, orders, other_views, report_views
 from ringstead_calllogs.scopes import PERMISSIONS
 
 _REPORT: Final = (
@@ -14,7 +14,7 @@ _REPORT: Final = (
 _PAGES: Final[tuple[tuple[str, str, Callable[..., Any], str | None], ...]] = (
     ("list", "", other_views.list_others, "calllogs/list.pt"),
     ("new", "/new", other_views.new_others, "calllogs/new.pt"),
-    ("download", "/calls.csv", other_views.download_others, None),
+    *((f"download_{kind}", f"/calls.{kind}", download_views.download_others, None) for kind in orders.KINDS),
 )
 # After the others, as their last words would be ids too.
 _CALL: Final = ("call", "/{id}", other_views.show_others_call, "calllogs/call.pt")

@@ -25,12 +25,15 @@ from ringstead_calllogs import (
     __version__,
     call_views,
     cards,
+    download_views,
     erasing,
     exporting,
+    jobs,
     keeping,
     look_views,
     looks,
     months,
+    orders,
     others,
     partner_counts,
     partner_views,
@@ -119,6 +122,40 @@ def declare_routes() -> list[Route]:
             permission=REPORT.name,
         ),
         Route(
+            name="calllogs.files",
+            pattern="/calls/downloads",
+            view=download_views.list_files,
+            permission=EXPORT.name,
+            renderer="calllogs/downloads.pt",
+        ),
+        Route(
+            name="calllogs.begin_file",
+            pattern="/calls/downloads",
+            view=download_views.begin_file,
+            permission=EXPORT.name,
+            methods=("POST",),
+        ),
+        Route(
+            name="calllogs.offer_file",
+            pattern="/calls/downloads/new",
+            view=download_views.offer_file,
+            permission=EXPORT.name,
+            renderer="calllogs/offer.pt",
+        ),
+        Route(
+            name="calllogs.file",
+            pattern="/calls/downloads/{id}",
+            view=download_views.send_file,
+            permission=EXPORT.name,
+        ),
+        Route(
+            name="calllogs.remove_file",
+            pattern="/calls/downloads/{id}",
+            view=download_views.remove_file,
+            permission=EXPORT.name,
+            methods=("POST",),
+        ),
+        Route(
             name="calllogs.retention",
             pattern="/calls/retention",
             view=retention_views.show_retention,
@@ -171,11 +208,14 @@ def declare_routes() -> list[Route]:
             methods=("POST",),
             renderer="calllogs/call.pt",
         ),
-        Route(
-            name="calllogs.download",
-            pattern="/calls.csv",
-            view=views.download_calls,
-            permission=EXPORT.name,
+        *(
+            Route(
+                name=f"calllogs.download_{kind}",
+                pattern=f"/calls.{kind}",
+                view=download_views.download_calls,
+                permission=EXPORT.name,
+            )
+            for kind in orders.KINDS
         ),
     ]
 
@@ -235,6 +275,26 @@ def declare_settings() -> list[Setting]:
             ),
         ),
         looks.setting(),
+        Setting(
+            name=download_views.ROWS_AT_ONCE,
+            title=_("Rows of a download that comes at once"),
+            type=int,
+            default=20_000,
+            level="organization",
+            help=_(
+                "Larger ones are made in the background. A quarter of it counts for Excel and a tenth for PDF, "
+                "which take longer; more than 100,000 counts as that."
+            ),
+            minimum=0,
+        ),
+        Setting(
+            name=download_views.DAYS_KEPT,
+            title=_("Days that a finished download is kept"),
+            type=int,
+            default=7,
+            level="organization",
+            minimum=1,
+        ),
         *keeping.settings(),
     ]
 
@@ -242,6 +302,7 @@ def declare_settings() -> list[Setting]:
 @hookimpl
 def declare_jobs() -> list[JobSpec]:
     return [
+        *jobs.jobs(),
         JobSpec(
             name="calllogs.retain",
             run=retention.retain,

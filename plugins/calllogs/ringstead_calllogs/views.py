@@ -1,32 +1,22 @@
 """The list of calls with what belongs to it: chart, news, download."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode
-from uuid import UUID
+from urllib.parse import parse_qsl, urlencode
 
-from pyramid.httpexceptions import HTTPTooManyRequests, HTTPUnprocessableEntity
+from pyramid.httpexceptions import HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
-from ringstead.api.directory import find_people, find_subscribers
+from ringstead.api.directory import find_subscribers
 from ringstead.api.formatting import Formats, formats_of
 from ringstead_calllogs.charts import chart_span, read_chart
-from ringstead_calllogs.downloads import (
-    MOST_CALLS,
-    SMALL,
-    Downloads,
-    Spool,
-    TooManyCalls,
-    TooManyDownloads,
-    file_name,
-)
+from ringstead_calllogs.columns import columns_of, usual_columns
 from ringstead_calllogs.filters import DIRECTIONS, RESULTS, Cursor, Filter, FilterForm, read_filter
 from ringstead_calllogs.listing import PAGE_SIZE, Listing
-from ringstead_calllogs.looks import VISIBLE, Looker, collecting, record_looks
+from ringstead_calllogs.looks import VISIBLE, Looker, record_looks
 from ringstead_calllogs.permissions import EXPORT, REPORT
 from ringstead_calllogs.presenting import Others, day_groups
 from ringstead_calllogs.scopes import TITLES, Scope, scopes_of
@@ -36,7 +26,6 @@ _ = translations("ringstead_calllogs")
 LIST: Final = "/calls"
 CHART: Final = "/calls/chart"
 NEW: Final = "/calls/new"
-DOWNLOAD: Final = "/calls.csv"
 LOOKS: Final = "/calls/looks"
 REPORT_PAGE: Final = "/calls/report"
 # More new calls than this are not told apart.
@@ -104,7 +93,12 @@ def list_page(context: TenantContext, request: Request, form: FilterForm, place:
         "new_url": place.below(wanted, NEW, "new") + _last_shown(wanted, rows)
         if wanted.before is None
         else None,
-        "download_url": place.below(wanted, DOWNLOAD, "calls.csv") if context.can(EXPORT.name) else None,
+        "columns": columns_of(place.scope is not None)
+        if context.can(EXPORT.name) and not form.errors
+        else None,
+        "usual_columns": usual_columns("csv", place.scope is not None),
+        "asked": parse_qsl(wanted.url("", before=None).removeprefix("?")),
+        "file_path": LIST if place.scope is None else f"{place.path}/calls",
     }
 
 
@@ -122,8 +116,8 @@ def _of_form(context: TenantContext, form: FilterForm, place: Place, fmt: Format
         "people": place.choices.get("people", ()),
         "locations": place.choices.get("locations", {}),
         "person_name": place.choices.get("person", wanted.person),
-        "span": _span_text(wanted, fmt),
-        "sought": _sought(wanted, fmt, place),
+        "span": span_text(wanted, fmt),
+        "sought": sought(wanted, fmt, place),
         "without": lambda *names: wanted.url(place.path, before=None, **dict.fromkeys(names, None)),
         "newest_url": wanted.url(place.path, before=None) if wanted.before is not None else None,
     }
@@ -151,7 +145,7 @@ def is_htmx(request: Request) -> bool:
     return bool(request.headers.get("HX-Request") == "true")
 
 
-def _span_text(wanted: Filter, fmt: Formats) -> str:
+def span_text(wanted: Filter, fmt: Formats) -> str:
     """The days of a filter as people write them: `18 – 24 Nov`, `since 18 Nov`; empty without any."""
     first, last = wanted.first, wanted.last
     if first is not None and last is not None:
@@ -163,13 +157,13 @@ def _span_text(wanted: Filter, fmt: Formats) -> str:
     return ""
 
 
-def _sought(wanted: Filter, fmt: Formats, place: Place) -> str:
+def sought(wanted: Filter, fmt: Formats, place: Place) -> str:
     """What the filter asks for beside words, in a line: `18 – 24 Nov · Missed · Desk phone`."""
     kind = dict(TABS)[wanted.kind] if wanted.kind is not None else ""
     direction = DIRECTIONS[wanted.direction] if wanted.direction is not None else ""
     result = RESULTS[wanted.result] if wanted.result is not None else ""
     parts = [
-        _span_text(wanted, fmt),
+        span_text(wanted, fmt),
         fmt.text(kind),
         fmt.text(direction),
         fmt.text(result),
@@ -253,62 +247,3 @@ def count_new(context: TenantContext, request: Request, form: FilterForm, place:
 def listing(context: TenantContext, form: FilterForm, whose: Whose) -> Listing:
     """These people's calls that fit a filter, as the reader means it."""
     return Listing(whose, form.filter, context.time_zone, context.preferences["core.region"])
-
-
-def download_calls(context: TenantContext, request: Request) -> Response:
-    """`GET /calls.csv`, with the list's filter: all of its calls; 422 for too many, 429 while others are sent."""
-    place = Place(LIST, Whose.person(context.subscriber_id))
-    return send_calls(context, request, read_filter(request.GET), place)
-
-
-def send_calls(context: TenantContext, request: Request, form: FilterForm, place: Place) -> Response:
-    """All calls of a list as a file."""
-    if form.errors:
-        name, message = next(iter(form.errors.items()))
-        raise HTTPUnprocessableEntity(f"{name}: {formats_of(request).text(message)}")
-    fmt, wanted = formats_of(request), form.filter
-    name = file_name(wanted.first, wanted.last, fmt.today())
-    response = Response(content_type="text/csv", charset="utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    with ExitStack() as opened:
-        spool = opened.enter_context(closing(_spool(context, request)))
-        try:
-            size = _write(context, request, form, place, spool)
-        except TooManyCalls:
-            most = {"count": MOST_CALLS}
-            why = _("More than ${count} calls fit, too many for one file. Choose fewer days.", mapping=most)
-            raise HTTPUnprocessableEntity(why) from None
-        if size <= SMALL:
-            response.body = spool.read()
-        else:
-            response.app_iter, response.content_length = spool, size
-            opened.pop_all()  # the server closes it
-    return response
-
-
-def _write(context: TenantContext, request: Request, form: FilterForm, place: Place, spool: Spool) -> int:
-    """Write all calls of a list; those of others with their names, which is kept as a look at them."""
-    rows, fmt = listing(context, form, place.whose).all(request.db), formats_of(request)
-    if place.scope is None:
-        return spool.write(rows, fmt)
-    seen: set[UUID | None] = set()
-    names = {person.id: person.name for person in find_people(request.db, place.scope.group)}
-    size = spool.write(collecting(rows, seen), fmt, names)
-    record_looks(request.db, Looker.of(context, request.client_address), seen, place.scope, "download")
-    return size
-
-
-def _spool(context: TenantContext, request: Request) -> Spool:
-    assert context.account is not None, "only somebody signed in may have the permission"
-    downloads = request.registry.setdefault(
-        "ringstead_calllogs.downloads", Downloads(request.deployment.web_threads)
-    )
-    try:
-        return Spool(downloads, context.account.id)
-    except TooManyDownloads as refused:
-        why = (
-            _("A file that you asked for is still being sent. Wait until it is complete, then try again.")
-            if refused.is_own
-            else _("Others are downloading right now. Nothing is wrong: try again in a moment.")
-        )
-        raise HTTPTooManyRequests(why, headers=[("Retry-After", "10")]) from None

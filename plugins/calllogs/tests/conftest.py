@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import webtest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ringstead.api.models import TenantSession
 from ringstead.api.testing import Person, Tenants
@@ -171,3 +171,38 @@ def decide(wsgi: Any, database: Database) -> Callable[..., None]:
             set_for_organization(session, declared, name, value)
 
     return store
+
+
+@pytest.fixture
+def allow(decide: Callable[..., None]) -> Callable[..., None]:
+    """`allow(person, rows)`: the organization's limit for downloads that come at once."""
+    return lambda person, rows: decide(person, "calllogs.download_rows", rows)
+
+
+@pytest.fixture
+def copies(database: Database) -> Callable[..., None]:
+    """`copies(database, person, count)`: the person's newest call so many times more, each a second earlier."""
+    columns = "subscriber_id, linked_id, is_primary, kind, direction, is_internal, disposition, number, name"
+    columns += ", name_folded, other_subscriber_id, requested_number, answered_at, ended_at, ring_seconds, talk_seconds"
+    columns += ", devices, leg_count"
+
+    def copy(_database: Database, person: Person, count: int) -> None:
+        assert person.organization is not None
+        assert person.subscriber is not None
+        with database.run_as(person.organization.org_id) as session:
+            for month in ("started_at", "started_at - :count * interval '1 second'"):
+                statement = (
+                    f"SELECT calllogs_conversation_ensure_month({month}) FROM calllogs_conversation LIMIT 1"
+                )
+                session.execute(text(statement), {"count": count})
+            session.execute(
+                text(f"""
+                    INSERT INTO calllogs_conversation (org_id, id, started_at, {columns})
+                    SELECT org_id, gen_random_uuid(), started_at - n * interval '1 second', {columns} FROM
+                    (SELECT * FROM calllogs_conversation WHERE subscriber_id = :person
+                     ORDER BY started_at DESC LIMIT 1) one, generate_series(1, :count) n
+                """),
+                {"count": count, "person": person.subscriber.id},
+            )
+
+    return copy

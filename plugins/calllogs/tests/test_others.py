@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+import openpyxl
+import pypdf
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
@@ -263,9 +265,94 @@ def test_the_opened_row(
 @pytest.mark.usefixtures("told")
 def test_the_file_says_whose_calls_they_are(office: Office, portal: Portal) -> None:
     client = portal(office.lea)
-    answer = client.get(client.get(f"{TEAM}?person=202").html.select_one("a[download]")["href"])
+    form = client.get(f"{TEAM}?person=202").html.select_one("form.filemenu")
+    offered = [box["value"] for box in form.select("input[type=checkbox]")]
+    assert offered[0] == "whose"
+    assert not {"note", "tags"} & {*offered}
+    asked = {field["name"]: field["value"] for field in form.select("input[type=hidden]")}
+    answer = client.get(form["action"], asked)
     rows = list(csv.reader(io.StringIO(answer.body.decode("utf-8-sig"))))
     assert [row[0] for row in rows] == ["Whose call", "Ben"]
+
+
+@pytest.mark.usefixtures("told")
+def test_files_of_others_in_every_format(office: Office, portal: Portal) -> None:
+    client = portal(office.lea)
+    sheet = openpyxl.load_workbook(
+        io.BytesIO(client.get(f"{TEAM}/calls.xlsx?columns=whose,name").body)
+    ).active
+    first = [row[0].value for row in sheet.iter_rows()]
+    assert first[0] == "Whose call"
+    assert {*first[1:]} <= {"Ann", "Ben", "Lea Lead"}
+    paper = pypdf.PdfReader(io.BytesIO(client.get(f"{TEAM}/calls.pdf?columns=whose,name").body))
+    assert "Ben" in paper.pages[0].extract_text()
+    client.get(f"{TEAM}/calls.csv?columns=note", status=422)
+    client.get("/calls.csv?columns=whose", status=422)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(("who", "place"), [("lea", TEAM), ("mo", LOCATION), ("ada", EVERYBODY)])
+def test_others_in_the_background(
+    who: str, place: str, office: Office, portal: Portal, decide: Any, run_jobs: Any, looks: Any
+) -> None:
+    decide(office.ada, "calllogs.download_rows", 0)
+    client = portal(getattr(office, who))
+    page = client.get(f"{place}/calls.csv?columns=whose").follow()
+    fields = {
+        field["name"]: field["value"] for field in page.html.select("form[action='/calls/downloads'] input")
+    }
+    assert fields["scope"] == place.removeprefix("/calls/of/")
+    client.post_form("/calls/downloads", {**fields, "csrf_token": client.csrf_token}, status=303)
+    run_jobs()
+    assert looks(office) == []
+    row = client.get("/calls/downloads").html.select_one(".files > li")
+    address = f"/calls/downloads/{row['id'].removeprefix('file-')}"
+    decide(office.ada, "calllogs.download_rows", 20_000)
+    assert client.get(address).body == client.get(f"{place}/calls.csv?columns=whose").body
+    seen = looks(office)
+    assert {what for _, _, _, what in seen} == {"download"}
+    # The first time that a file is fetched is the look; here it was asked for at once as well.
+    client.get(address, headers={"Range": "bytes=3-"}, status=206)
+    assert looks(office) == seen
+
+
+@pytest.mark.usefixtures("told")
+def test_who_loses_a_right_loses_the_file(
+    office: Office, portal: Portal, decide: Any, run_jobs: Any, database: Database, looks: Any
+) -> None:
+    client = portal(office.lea)
+
+    def order() -> str:
+        fields = {"file": "csv", "scope": TEAM.removeprefix("/calls/of/")}
+        client.post_form("/calls/downloads", fields, status=303)
+        row = client.get("/calls/downloads").html.select_one(".files > li")
+        return f"/calls/downloads/{row['id'].removeprefix('file-')}"
+
+    for scope in ("team/none", "location/harbour", "organization", "nonsense", "team"):
+        client.post_form("/calls/downloads", {"file": "csv", "scope": scope}, status=404)
+    ready = order()
+    run_jobs()
+    late = order()
+    with database.run_as(office.organization.org_id) as session:
+        session.execute(text("UPDATE team_member SET is_lead = false"))
+    run_jobs()
+    client.get(ready, status=404)
+    assert (
+        "may not see"
+        in client.get("/calls/downloads").html.find(id=f"file-{late.rpartition('/')[2]}").get_text()
+    )
+    with database.run_as(office.organization.org_id) as session:
+        session.execute(
+            text("UPDATE team_member SET is_lead = true WHERE subscriber_id = :lea"),
+            {"lea": id_of(office.lea)},
+        )
+    decide(office.ada, "calllogs.private_extensions", ["202"])
+    client.get(ready, status=410)
+    decide(office.ada, "calllogs.private_extensions", [])
+    client.get(ready)
+    with database.run_as(office.organization.org_id) as session:
+        session.add(RolePermission(role="subscriber", permission="calllogs:team:read", granted=False))
+    client.get(ready, status=404)
 
 
 # --- Who is excluded ------------------------------------------------------------------------------------
