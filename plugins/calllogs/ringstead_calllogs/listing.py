@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     DateTime,
     Row,
     Select,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     text,
     true,
@@ -149,12 +151,18 @@ class Shape(NamedTuple):
 # Prebuilt, and told apart only by their shape: the session keeps a scoped twin of each.
 @lru_cache(maxsize=256)
 def _statement(shape: Shape) -> Select[Any]:
-    branches = [_branch(shape, column, number) for number, column in enumerate(shape.beginnings or ("",))]
-    if len(branches) == 1:
-        return branches[0]
+    numbers = range(len(shape.beginnings))
+    if not _has_branches(shape):
+        return _branch(shape, numbers)
     # One branch for each column, as an OR across columns would keep every index from being used.
-    found = union(*branches).subquery()
+    found = union(*(_branch(shape, [number]) for number in numbers)).subquery()
     return _ordered(select(*(found.c[name] for name in _names(shape))), found.c, shape.paged)
+
+
+def _has_branches(shape: Shape) -> bool:
+    """Whether numbers are looked up in their own indexes, which only all calls of an organization have; a person's
+    rows are read in the order of their list, whatever is looked for in them."""
+    return shape.whose == "organization" and len(shape.beginnings) > 1
 
 
 def _names(shape: Shape) -> list[str]:
@@ -165,7 +173,7 @@ def _more(shape: Shape) -> tuple[Any, ...]:
     return () if shape.paged else _FILE
 
 
-def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
+def _branch(shape: Shape, numbers: Sequence[int]) -> Select[Any]:
     statement = (
         select(*COLUMNS, *_more(shape)).outerjoin(Annotation, _NOTE)
         if shape.whose == "own"
@@ -182,11 +190,15 @@ def _branch(shape: Shape, column: str, number: int) -> Select[Any]:
         statement = statement.where(_NOT_EXCLUDED)
     for word in range(shape.words):
         statement = statement.where(func.strpos(Conversation.name_folded, bindparam(f"word{word}")) > 0)
-    if column:
-        starts_with = _STARTS_WITH[column].op("^@", is_comparison=True)
-        statement = statement.where(starts_with(bindparam(f"text{number}")))
+    if numbers:
+        statement = statement.where(or_(*(_begins(shape.beginnings[n], f"text{n}") for n in numbers)))
     statement = _ordered(statement, Conversation, shape.paged)
     return _of_each(statement, shape) if shape.whose == "people" else statement
+
+
+def _begins(column: str, text: str) -> ColumnElement[bool]:
+    starts_with: ColumnElement[bool] = _STARTS_WITH[column].op("^@", is_comparison=True)(bindparam(text))
+    return starts_with
 
 
 def _of_each(statement: Select[Any], shape: Shape) -> Select[Any]:
@@ -324,7 +336,7 @@ class Listing:
 
     @property
     def _is_merged(self) -> bool:
-        return self._shape.whose == "people" or len(self._shape.beginnings) > 1
+        return self._shape.whose == "people" or _has_branches(self._shape)
 
     def _bound(self, place: Cursor, since: datetime) -> dict[str, Any]:
         return self._values | {"at": place.started_at, "id": place.id, "since": since}

@@ -215,6 +215,8 @@ def check(
             break
         assert len(rows) == size
     assert listed == expected
-    assert [row.id for row in Listing(narrowed.whose, asked(wanted), zone, "US").all(session)] == expected
+    whole = Listing(narrowed.whose, asked(wanted), zone, "US")
+    spans = whole.spans(session, cuts=[NOW - timedelta(hours=30)])
+    assert [row.id for values in spans for row in session.execute(whole.unpaged, values)] == expected
     for id_ in expected[:2]:
         assert find_conversation(session, whose_of(session, scope), id_) is not None
