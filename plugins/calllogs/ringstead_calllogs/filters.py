@@ -113,6 +113,14 @@ class Filter:
         words = self.direction or self.result or self.phone or self.tag or self.person or self.location
         return bool(words) or (self.least, self.most) != (None, None)
 
+    @property
+    def singles_out(self) -> bool:
+        """Whether it could single out somebody's calls, by who is in them or how long they talked."""
+        return bool(self.query or self.phone or self.person or self.location) or (self.least, self.most) != (
+            None,
+            None,
+        )
+
     def since(self, zone: ZoneInfo) -> datetime | None:
         """When the first day begins."""
         return day_start(self.first, zone) if self.first is not None else None

@@ -91,7 +91,7 @@ def list_page(context: TenantContext, request: Request, form: FilterForm, place:
         if place.scope is None and context.subscriber is not None and not form.errors
         else None,
         "new_url": place.below(wanted, NEW, "new") + _last_shown(wanted, rows)
-        if wanted.before is None
+        if wanted.before is None and may_count(place, wanted)
         else None,
         "columns": columns_of(place.scope is not None)
         if context.can(EXPORT.name) and not form.errors
@@ -223,10 +223,18 @@ def new_calls(context: TenantContext, request: Request) -> Any:
     )
 
 
+def may_count(place: Place, wanted: Filter) -> bool:
+    """Whether new calls of a list are counted: others' are not by a filter that says something of those it counts.
+
+    A count is no look, so it must not tell whether a person spoke to a number.
+    """
+    return place.scope is None or not wanted.singles_out
+
+
 def count_new(context: TenantContext, request: Request, form: FilterForm, place: Place) -> Any:
     """How many calls a list's page does not show yet. Nobody's calls are shown by it."""
     shown, last = request.GET.get("shown", ""), Cursor.read(request.GET.get("last", ""))
-    if form.errors or shown not in _SHOWN:
+    if form.errors or shown not in _SHOWN or not may_count(place, form.filter):
         raise HTTPUnprocessableEntity(_("This page cannot say what is new. Open the list again."))
     rows = listing(context, form, place.whose).since(request.db, last, int(shown) + MOST_NEW + 1)
     count = max(0, len(rows) - int(shown))

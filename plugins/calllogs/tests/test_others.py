@@ -225,6 +225,20 @@ def test_new_calls_of_others(office: Office, portal: Portal, switch: Any, leg: M
 
 
 @pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    "query", ["person=201", "location=harbour", "q=wren", "phone=desk", "least=1", "most=9&kind=missed"]
+)
+def test_counting_tells_nothing_about_somebody(office: Office, portal: Portal, query: str) -> None:
+    """It is no look, so nobody must learn by it whom a person spoke to."""
+    for person, place in ((office.lea, TEAM), (office.ada, EVERYBODY)):
+        client = portal(person)
+        assert client.get(f"{place}?{query}").html.select_one("[data-poll]") is None
+        client.get(f"{place}/new?{query}&shown=0", status=422)
+        assert client.get(f"{place}?kind=missed").html.select_one("[data-poll]") is not None
+    assert portal(office.ann).get("/calls?q=wren").html.select_one("[data-poll]") is not None
+
+
+@pytest.mark.usefixtures("told")
 def test_notes_and_tags_are_shown_to_nobody_else(
     office: Office, portal: Portal, shown: Callable[[Any], list[str]]
 ) -> None:
