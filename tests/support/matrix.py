@@ -138,6 +138,10 @@ CALLLOGS = {
     "calllogs.retention.change": Expected(
         "/calls/retention", TO_SIGN_IN, subscriber=403, org_admin=303, form={"keep_days": "0"}
     ),
+    "calllogs.privacy": Expected("/calls/privacy", TO_SIGN_IN, subscriber=403, org_admin=200),
+    "calllogs.privacy.change": Expected(
+        "/calls/privacy", TO_SIGN_IN, subscriber=403, org_admin=303, form={"private": ""}
+    ),
     "calllogs.partner": console("/calls", 200, 200),
     "calllogs.partner.file": console("/calls.csv", 200, 200),
     "calllogs.new": portal("/calls/new?shown=0", 200),

@@ -34,6 +34,11 @@ RETAIN = Permission(
     title=_("Decide how long calls are kept"),
     default_roles=frozenset({"org_admin"}),
 )
+PRIVACY = Permission(
+    name="calllogs:privacy:change",
+    title=_("Decide whose calls are private, and who is told of looks"),
+    default_roles=frozenset({"org_admin"}),
+)
 PARTNER_REPORT = Permission(
     name="calllogs:partner:read",
     title=_("See the calls of all organizations in numbers"),

@@ -37,6 +37,7 @@ from ringstead_calllogs import (
     others,
     partner_counts,
     partner_views,
+    privacy_views,
     rebuilding,
     report_views,
     retention,
@@ -49,6 +50,7 @@ from ringstead_calllogs.permissions import (
     LOCATION,
     ORGANIZATION,
     PARTNER_REPORT,
+    PRIVACY,
     READ,
     REPORT,
     RETAIN,
@@ -81,7 +83,7 @@ def plugin_info() -> PluginInfo:
 @hookimpl
 def declare_permissions() -> list[Permission]:
     rights = [READ, EXPORT, ANNOTATE, REPORT, TEAM, LOCATION, ORGANIZATION]
-    return [*rights, RETENTION, RETAIN, PARTNER_REPORT]
+    return [*rights, PRIVACY, RETENTION, RETAIN, PARTNER_REPORT]
 
 
 @hookimpl
@@ -171,6 +173,21 @@ def declare_routes() -> list[Route]:
             renderer="calllogs/retention.pt",
         ),
         Route(
+            name="calllogs.privacy",
+            pattern="/calls/privacy",
+            view=privacy_views.show_privacy,
+            permission=PRIVACY.name,
+            renderer="calllogs/privacy.pt",
+        ),
+        Route(
+            name="calllogs.privacy.change",
+            pattern="/calls/privacy",
+            view=privacy_views.change_privacy,
+            permission=PRIVACY.name,
+            methods=("POST",),
+            renderer="calllogs/privacy.pt",
+        ),
+        Route(
             name="calllogs.partner",
             pattern="/calls",
             view=partner_views.show_calls,
@@ -247,6 +264,14 @@ def declare_navigation() -> list[NavItem]:
             permission=RETENTION.name,
             icon="archive",
             order=220,
+        ),
+        NavItem(
+            id="calllogs.privacy",
+            title=_("Who sees calls"),
+            route="calllogs.privacy",
+            permission=PRIVACY.name,
+            icon="eye",
+            order=215,
         ),
         NavItem(
             id="calllogs.partner",

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
-from ringstead.tenancy.models import AuditEntry
+from ringstead.tenancy.models import AuditEntry, PartnerSetting
 from ringstead_calllogs.keeping import read_rule
 from ringstead_calllogs.retention import prune
 
@@ -164,3 +164,12 @@ def test_subscribers_have_no_such_page(tenants: Tenants, admin: Person, portal: 
     client = portal(tenants.person(admin.organization))
     client.get("/calls/retention", status=403)
     assert "/calls/retention" not in client.get("/calls").text
+
+
+def test_nothing_changes_where_the_partner_fixed_the_hold(
+    admin: Person, portal: Portal, database: Database
+) -> None:
+    with database.in_partner(admin.partner.id) as session:
+        session.add(PartnerSetting(name="calllogs.legal_hold", value=True, locked=True))
+    portal(admin).post_form("/calls/retention", {"keep_days": "90"}, status=303)
+    assert rule(database, admin) == (None, True)
