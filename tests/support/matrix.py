@@ -140,7 +140,7 @@ CALLLOGS = {
     ),
     "calllogs.privacy": Expected("/calls/privacy", TO_SIGN_IN, subscriber=403, org_admin=200),
     "calllogs.privacy.change": Expected(
-        "/calls/privacy", TO_SIGN_IN, subscriber=403, org_admin=303, form={"private": ""}
+        "/calls/privacy", TO_SIGN_IN, subscriber=403, org_admin=303, form={"looks_visible": "on"}
     ),
     "calllogs.partner": console("/calls", 200, 200),
     "calllogs.partner.file": console("/calls.csv", 200, 200),

@@ -83,7 +83,10 @@ def list_page(context: TenantContext, request: Request, form: FilterForm, place:
         "more_url": more_url,
         **_of_form(context, form, place, fmt),
         "scope": place.scope,
-        "scopes": [] if is_htmx(request) else scopes_of(context, request.db),
+        "own_url": _elsewhere(wanted, LIST),
+        "scopes": []
+        if is_htmx(request)
+        else [(one, _elsewhere(wanted, one.path)) for one in scopes_of(context, request.db)],
         "scope_titles": TITLES,
         "report_url": _report_url(context, place.scope),
         "looks_url": LOOKS if place.scope is None and context.preferences[VISIBLE] else None,
@@ -100,6 +103,11 @@ def list_page(context: TenantContext, request: Request, form: FilterForm, place:
         "asked": parse_qsl(wanted.url("", before=None).removeprefix("?")),
         "file_path": LIST if place.scope is None else f"{place.path}/calls",
     }
+
+
+def _elsewhere(wanted: Filter, path: str) -> str:
+    """The address of another list with the same filter, but for what is another there: person, place and tag."""
+    return wanted.url(path, before=None, person="", location="", tag="")
 
 
 def _of_form(context: TenantContext, form: FilterForm, place: Place, fmt: Formats) -> dict[str, Any]:

@@ -134,6 +134,11 @@ def test_only_who_has_a_choice_is_offered_one(office: Office, portal: Portal) ->
     assert offered(office.lea) == [("/calls", True), (TEAM, False)]
     assert offered(office.mo, LOCATION) == [("/calls", False), (LOCATION, True)]
     assert offered(office.ada, EVERYBODY) == [("/calls", False), (EVERYBODY, True)]
+    # What was asked for stays, but for whom and where, which are others there.
+    query = "q=wren&result=answered"
+    narrowed = offered(office.ada, f"{EVERYBODY}?{query}&person=201")
+    assert narrowed == [(f"/calls?{query}", False), (f"{EVERYBODY}?{query}", True)]
+    assert offered(office.lea, f"/calls?{query}&tag=vip")[1] == (f"{TEAM}?{query}", False)
 
 
 # --- What a list holds ----------------------------------------------------------------------------------
@@ -556,6 +561,7 @@ def test_a_teams_report_is_of_its_people(office: Office, portal: Portal) -> None
     assert names(portal(office.mo).get(f"{LOCATION}/report")) == {"Ben", "Cid"}
     offered = portal(office.lea).get(f"{TEAM}/report").html.select("nav.scopes a")
     assert offered == []  # there is one only
+    assert page.html.select_one("nav.crumbs a")["href"] == TEAM
     assert page.html.select_one("form.filters")["action"] == f"{TEAM}/report"
 
 
