@@ -44,6 +44,21 @@ def test_a_strict_request_is_all_or_nothing(
     assert len(calls_of(person)) == 4
 
 
+def test_a_strict_request_makes_the_months_of_its_later_chunks(
+    switch: Any, person: Person, leg: Make, calls_of: Read, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own transaction, open since the first chunk, must not keep it from making partitions."""
+    monkeypatch.setattr("ringstead_calllogs.switch.AT_ONCE", 2)
+    legs = [leg(person, id=f"leg {n}", at=now - timedelta(days=9 * 365 + 31 * n)) for n in range(7)]
+    # A correction in the third chunk of what the first one brought.
+    legs.insert(4, legs[0] | {"revision": 1, "device": "Mobile"})
+    answer = switch.send(body(*legs), LINES, **STRICT)
+    assert (answer.status_int, answer.json["accepted"]) == (200, 8)
+    calls = calls_of(person)
+    assert len(calls) == 7
+    assert calls[0].devices == ["Mobile"]
+
+
 def test_a_strict_request_is_for_one_organization(
     switch: Any, tenants: Tenants, leg: Make, calls_of: Read
 ) -> None:
