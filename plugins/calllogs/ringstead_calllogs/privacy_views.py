@@ -55,18 +55,25 @@ def read_form(session: TenantSession, values: Mapping[str, str]) -> PrivacyForm:
 def show_privacy(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /calls/privacy`: what holds now."""
     visible = "on" if context.preferences[VISIBLE] else ""
-    stored = {"private": ", ".join(map(str, context.preferences[PRIVATE])), "looks_visible": visible}
+    stored = {"private": _stored(context), "looks_visible": visible}
     return _page(context, request, PrivacyForm(stored))
 
 
 def change_privacy(context: TenantContext, request: Request) -> Any:
-    """`POST /calls/privacy` with `private` and `looks_visible`. 422 names what is wrong."""
-    form = read_form(request.db, request.POST)
+    """`POST /calls/privacy` with `private` and `looks_visible`. 422 names what is wrong.
+
+    What the provider has fixed is in nobody's form, and stays.
+    """
+    form, fixed = read_form(request.db, request.POST), _fixed(context)
     if form.errors:
         request.response.status_int = 422
         return _page(context, request, form)
-    wanted = {PRIVATE: list(form.extensions), VISIBLE: form.is_visible}
-    changed = {name: value for name, value in wanted.items() if context.preferences[name] != value}
+    wanted = (("private", PRIVATE, list(form.extensions)), ("looks_visible", VISIBLE, form.is_visible))
+    changed = {
+        name: value
+        for sent, name, value in wanted
+        if context.preferences[name] != value and (sent in request.POST or sent not in fixed)
+    }
     try:
         with request.db.begin_nested():
             for name, value in changed.items():
@@ -83,13 +90,26 @@ def change_privacy(context: TenantContext, request: Request) -> Any:
 def _page(context: TenantContext, request: Request, form: PrivacyForm) -> dict[str, Any]:
     return {
         "people": _private_people(context, request.db),
+        "private": _stored(context),
+        "is_visible": context.preferences[VISIBLE],
         "texts": form.texts,
         "errors": form.errors,
-        "is_locked": any(
-            context.preferences.resolve(name).locked_by in ("platform", "partner")
-            for name in (PRIVATE, VISIBLE)
-        ),
+        "fixed": _fixed(context),
     }
+
+
+def _fixed(context: TenantContext) -> set[str]:
+    """The fields that a level above the organization has locked."""
+    fields = {"private": PRIVATE, "looks_visible": VISIBLE}
+    return {
+        field
+        for field, name in fields.items()
+        if context.preferences.resolve(name).locked_by in ("platform", "partner")
+    }
+
+
+def _stored(context: TenantContext) -> str:
+    return ", ".join(map(str, context.preferences[PRIVATE]))
 
 
 def _private_people(context: TenantContext, session: TenantSession) -> list[SubscriberInfo]:

@@ -87,9 +87,18 @@ def test_what_the_partner_fixed_is_only_shown(admin: Person, portal: Portal, dat
     client = portal(admin)
     page = client.get(PAGE)
     assert "Your provider has fixed this." in page.text
-    assert page.html.select_one("main form") is None
-    page = client.post_form(PAGE, {"private": "100"}).follow()
+    assert page.html.find("input", id="looks_visible") is None
+    # Sent all the same, it is refused, and nothing else of the form is stored.
+    page = client.post_form(PAGE, {"private": "100", "looks_visible": "off"}).follow()
     assert page.html.select_one("[aria-labelledby=private-people]") is None
+    page = client.post_form(PAGE, {"private": "100"}).follow()
+    assert "Ada Admin" in page.html.select_one("[aria-labelledby=private-people]").text
+    client.get("/calls/looks")
+    with database.in_partner(admin.partner.id) as session:
+        session.add(PartnerSetting(name="calllogs.private_extensions", value=["100"], locked=True))
+    page = client.get(PAGE)
+    assert page.html.select_one("main form") is None
+    assert page.html.select_one("dl dd").text == "100"
 
 
 def test_it_is_for_admins(ben: Person, portal: Portal) -> None:

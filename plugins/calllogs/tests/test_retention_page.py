@@ -166,10 +166,10 @@ def test_subscribers_have_no_such_page(tenants: Tenants, admin: Person, portal: 
     assert "/calls/retention" not in client.get("/calls").text
 
 
-def test_nothing_changes_where_the_partner_fixed_the_hold(
+def test_nothing_changes_when_what_the_partner_fixed_is_sent(
     admin: Person, portal: Portal, database: Database
 ) -> None:
     with database.in_partner(admin.partner.id) as session:
         session.add(PartnerSetting(name="calllogs.legal_hold", value=True, locked=True))
-    portal(admin).post_form("/calls/retention", {"keep_days": "90"}, status=303)
+    portal(admin).post_form("/calls/retention", {"keep_days": "90", "legal_hold": "off"}, status=303)
     assert rule(database, admin) == (None, True)
