@@ -21,6 +21,8 @@ from benchmarks.site import Site
 from benchmarks.world import Visitor
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database
+from ringstead.db.migrate import upgrade_all
+from ringstead.plugins.loader import load_plugins
 from ringstead.serving import APP_FACTORY, child_environment
 from ringstead.settings import load_settings
 from ringstead.switch.nodes import create_node
@@ -77,6 +79,7 @@ def _crowd(server: EmbeddedPostgres, name: str, calls: int) -> Crowd:
     until, _, known = (comment[0] or "").partition(" ") if comment else ("", "", "")
     organizations = max(VISITORS + 1, calls // PER_ORGANIZATION)
     if known == str(calls):
+        upgrade_all(server.urls(name).owner, [p.history for p in load_plugins(strict=True) if p.history])
         return Crowd(name, calls, organizations, datetime.fromisoformat(until))
     server.drop_database(name)
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -5,7 +5,6 @@ sixty days and goes further back only when those do not fill it. Nothing is ever
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -36,10 +35,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.filters import Cursor, Filter
-from ringstead_calllogs.joining import LegRow, folded
+from ringstead_calllogs.joining import LegRow
 from ringstead_calllogs.models import Annotation, Conversation, Leg, LegKey
-from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.records import NEWEST, OLDEST
+from ringstead_calllogs.searching import Search, understand
 from ringstead_calllogs.whose import FEW, Whose
 
 PAGE_SIZE: Final = 25
@@ -78,34 +77,6 @@ _OF_OTHERS: Final[tuple[Any, ...]] = (
 _FILE: Final[tuple[Any, ...]] = (Conversation.is_internal,)
 _PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 _STARTS_WITH: Final = {"number": Conversation.number, "number_reversed": Conversation.number_reversed}
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What a search text means: words of a name, or beginnings and an ending of a number.
-
-    `beginnings` are (column, text) pairs of which one must fit; the ending is the beginning of the reversed number.
-    """
-
-    words: tuple[str, ...] = ()
-    beginnings: tuple[tuple[str, str], ...] = ()
-
-
-def understand(query: str, region: str) -> Search:
-    """Read a search text as a person means it; `region` is the country whose national numbers they type."""
-    bare = bare_number(query)
-    if bare is None:
-        return Search(words=tuple(folded(query).split()))
-    if bare.startswith("00"):
-        bare = f"+{bare[2:]}"
-    whole = e164(bare, region)
-    if bare.startswith("+"):
-        return Search(beginnings=(("number", whole or bare),))
-    if whole is not None:
-        return Search(beginnings=(("number", whole), ("number", bare)))
-    national = international_prefix(bare, region)
-    texts = [("number", bare), *([("number", national)] if national else []), ("number_reversed", bare[::-1])]
-    return Search(beginnings=tuple(texts))
 
 
 _NOTE: Final = (
