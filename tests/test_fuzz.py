@@ -24,7 +24,7 @@ from ringstead.tenancy.models import Account
 pytestmark = pytest.mark.fuzz
 # In two halves, which run side by side.
 SEEDS = (20261123, 20261124)
-REQUESTS = 10_000 // len(SEEDS)
+REQUESTS = 12_000 // len(SEEDS)
 SWITCH_REQUESTS = 1_000
 # Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type.
 DEEP_SHARE = 0.4
