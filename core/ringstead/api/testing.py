@@ -14,6 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -301,7 +302,9 @@ def run_jobs(wsgi: Any, database_urls: DatabaseUrls) -> Callable[..., None]:
     from ringstead.worker import run_due_jobs
 
     def run(app: Any = None) -> None:
-        run_due_jobs((app or wsgi).settings, database_urls)
+        # In a thread of its own: a browser test leaves an event loop running in this one.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(run_due_jobs, (app or wsgi).settings, database_urls).result()
 
     return run
 
