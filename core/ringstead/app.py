@@ -20,6 +20,7 @@ from ringstead.plugins.registry import CORE, Registry
 from ringstead.settings import Settings
 from ringstead.tenancy.hosts import HOSTS_CHANNEL, HostDirectory
 from ringstead.web import plugin as core_plugin
+from ringstead.web.conditions import drop_unreadable
 from ringstead.web.routes import SitePredicate, add_plugin_routes
 from ringstead.web.transactions import attempts, needs_transaction, retry_lost_connections
 
@@ -54,6 +55,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response: Iterable[bytes]
+        drop_unreadable(environ)
         try:
             response = self._router(environ, start_response)
         except DisconnectionError:

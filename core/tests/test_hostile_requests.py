@@ -179,3 +179,24 @@ def test_a_new_name_of_the_brand_shows_at_once(
     page = client.get("/account").text
     assert "Fresh name" in page
     assert "First name" not in page
+
+
+LONG = "9" * 5000
+UNREADABLE = [
+    *({"Range": f"bytes={range_}"} for range_ in ("-", f"0-{LONG}", f"{LONG}-", f"-{LONG}", "-0", "1-2,4-5")),
+    {"If-Modified-Since": "Mon, 01 Jan 99999 00:00:00 GMT"},
+    {"If-Modified-Since": "Mon, 01 Jan 9999999999999999 00:00:00 GMT"},
+    {"Range": "bytes=1-2", "If-Range": "Mon, 01 Jan 99999 00:00:00 GMT"},
+    {"Range": "bytes=1-2", "If-Range": "some day GMT"},
+]
+
+
+@pytest.mark.parametrize("headers", UNREADABLE, ids=lambda headers: str(headers)[:50])
+def test_conditions_that_nobody_can_read_are_as_if_not_sent(
+    headers: dict[str, str], wsgi: Any, tenants: Tenants, visitor: Visitor
+) -> None:
+    client = visitor(tenants.partner())
+    address = wsgi.registry["ringstead.static"].url("core/app.js")
+    whole = client.get(address)
+    assert client.get(address, headers=headers, status=200).body == whole.body
+    assert client.get(address, headers={"Range": "bytes=1-2"}, status=206).body == whole.body[1:3]
