@@ -24,7 +24,8 @@ MAKE: Final = "calllogs.make_download"
 EXPIRE: Final = "calllogs.expire_download"
 REMOVE: Final = "calllogs.remove_download"
 MOST_UNFINISHED: Final = 3
-MOST_SHOWN: Final = 50
+# As many as their page shows; and nobody fills the store alone.
+MOST_KEPT: Final = 50
 UNFINISHED: Final = ("waiting", "making")
 # So long after its end a link still says that it has ended.
 REMEMBERED: Final = timedelta(days=30)
@@ -36,6 +37,10 @@ _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('calllogs dow
 
 class TooManyUnfinished(Exception):
     """The account has as many files in the making as it may have."""
+
+
+class TooManyKept(Exception):
+    """The account has as many files as it may have."""
 
 
 class Download(OrgScoped, Base):
@@ -124,10 +129,13 @@ class Owner:
 
 
 def order_file(session: TenantSession, owner: Owner, order: Order, name: str, days: int) -> Download:
-    """Have a file made, to be kept for so many days. Raises `TooManyUnfinished`."""
+    """Have a file made, to be kept for so many days. Raises `TooManyUnfinished` or `TooManyKept`."""
     session.execute(_LOCK, {"account": str(owner.account_id)})
-    if session.scalars(_COUNT.where(Download.account_id == owner.account_id)).one() >= MOST_UNFINISHED:
+    mine = _COUNT.where(Download.account_id == owner.account_id)
+    if session.scalars(mine.where(Download.state.in_(UNFINISHED))).one() >= MOST_UNFINISHED:
         raise TooManyUnfinished
+    if session.scalars(mine.where(Download.state != "expired")).one() >= MOST_KEPT:
+        raise TooManyKept
     made = Download(
         id=new_id(),
         account_id=owner.account_id,
@@ -147,13 +155,17 @@ def order_file(session: TenantSession, owner: Owner, order: Order, name: str, da
         expires_at=datetime.now(UTC) + timedelta(days=days),
     )
     session.add(made)
-    names: dict[str, Any] = {"org_id": session.org_id, "download_id": made.id}
-    defer(session, MAKE, lock=f"{MAKE} {owner.account_id.int % _LANES}", **names)
-    defer(session, EXPIRE, run_at=made.expires_at, **names)
+    _queue(session, made.id, owner.account_id)
+    defer(session, EXPIRE, run_at=made.expires_at, org_id=session.org_id, download_id=made.id)
     return made
 
 
-_COUNT: Final = select(func.count()).select_from(Download).where(Download.state.in_(UNFINISHED))
+_COUNT: Final = select(func.count()).select_from(Download)
+
+
+def _queue(session: TenantSession, download_id: UUID, account_id: UUID) -> None:
+    lane = f"{MAKE} {account_id.int % _LANES}"
+    defer(session, MAKE, lock=lane, org_id=session.org_id, download_id=download_id)
 
 
 def my_files(session: TenantSession, owner: Owner) -> Sequence[Download]:
@@ -162,7 +174,7 @@ def my_files(session: TenantSession, owner: Owner) -> Sequence[Download]:
         select(Download)
         .where(*_mine(owner), Download.state != "expired")
         .order_by(Download.id.desc())
-        .limit(MOST_SHOWN)
+        .limit(MOST_KEPT)
     )
     now = datetime.now(UTC)
     return [each for each in session.scalars(statement) if not each.is_over(now)]
@@ -200,9 +212,9 @@ def remove_files_of(session: TenantSession, subscriber_id: UUID) -> None:
             defer(session, REMOVE, org_id=session.org_id, key=blob_key(row.id, row.attempt))
     # What is being made in a snapshot from before is not wanted any more, and its attempt is told so.
     others = update(Download).where(Download.state == "making", Download.scope != "")
-    again = others.values(state="waiting").returning(Download.id)
-    for (download_id,) in session.execute(again, execution_options=_UNSYNCHRONIZED).all():
-        defer(session, MAKE, org_id=session.org_id, download_id=download_id)
+    again = others.values(state="waiting").returning(Download.id, Download.account_id)
+    for download_id, account_id in session.execute(again, execution_options=_UNSYNCHRONIZED).all():
+        _queue(session, download_id, account_id)
 
 
 def _mine(owner: Owner) -> tuple[Any, ...]:

@@ -23,9 +23,11 @@ from ringstead.api import TenantContext, translations
 from ringstead.api.blobs import org_blobs
 from ringstead.api.formatting import Formats, formats_of, parse_locale
 from ringstead_calllogs.background import (
+    MOST_KEPT,
     MOST_UNFINISHED,
     Download,
     Owner,
+    TooManyKept,
     TooManyUnfinished,
     blob_key,
     find_file,
@@ -52,7 +54,7 @@ from ringstead_calllogs.orders import (
 )
 from ringstead_calllogs.other_views import scope_of
 from ringstead_calllogs.permissions import EXPORT
-from ringstead_calllogs.scopes import PERMISSIONS, Scope, find_scope, narrow
+from ringstead_calllogs.scopes import PERMISSIONS, Scope, find_scope, narrow, people_in
 from ringstead_calllogs.views import LIST, Place, is_htmx, sought
 from ringstead_calllogs.whose import Whose
 
@@ -156,6 +158,9 @@ def begin_file(context: TenantContext, request: Request) -> Response:
         most = {"most": MOST_UNFINISHED}
         why = _("${most} of your files are being made. Wait for one of them, or cancel it.", mapping=most)
         raise HTTPTooManyRequests(why, headers=[("Retry-After", "30")]) from None
+    except TooManyKept:
+        why = _("You have ${most} files. Delete those that you have fetched.", mapping={"most": MOST_KEPT})
+        raise HTTPTooManyRequests(why) from None
     request.flash(_("Your file is being made. A mail will tell you when it is ready."))
     return HTTPSeeOther(PAGE)
 
@@ -219,16 +224,20 @@ def send_file(context: TenantContext, request: Request) -> Response:
 def _look(context: TenantContext, request: Request, found: Download) -> None:
     """Ask again whether the reader may see the calls of a file, and keep that they do, the first time.
 
-    404 when they may not any more; 410 when somebody in it has asked for privacy meanwhile.
+    404 when they may not any more; 410 when somebody in it has asked for privacy meanwhile, or left the team.
     """
     scope = _scope(context, request, found.scope)
     if scope is None:
         return
-    if set(private_extensions(context)) - set(found.private) or scope.excluded & {*map(UUID, found.people)}:
+    people = {*map(UUID, found.people)}
+    hidden = people & scope.excluded
+    if scope.group is not None:
+        hidden = people - {one.id for one in people_in(request.db, scope)}
+    if hidden or set(private_extensions(context)) - set(found.private):
         raise HTTPGone(_("Some of these calls are nobody else’s to see any more. Order the file again."))
     if found.looked_at is None:
         found.looked_at = datetime.now(UTC)
-        _record(context, request, map(UUID, found.people), scope)
+        _record(context, request, people, scope)
 
 
 def remove_file(context: TenantContext, request: Request) -> Response:

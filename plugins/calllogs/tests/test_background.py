@@ -370,6 +370,20 @@ def test_a_few_at_a_time(person: Person, order: Any, run_jobs: Any) -> None:
     client.post_form(PAGE, {"file": "csv"}, status=303)
 
 
+def test_only_so_many_are_kept(
+    person: Person, order: Any, run_jobs: Any, set_row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "MOST_KEPT", 2)
+    client, first = order(person)
+    order(person, client)
+    run_jobs()
+    assert "Delete those" in client.post_form(PAGE, {"file": "csv"}, status=429).html.find("main").get_text()
+    client.post_form(first, status=303)
+    client.post_form(PAGE, {"file": "csv"}, status=303)
+    set_row(person, state="expired")
+    client.post_form(PAGE, {"file": "csv"}, status=303)
+
+
 @pytest.mark.parametrize(
     "fields", [{"file": "doc"}, {"file": ""}, {"from": "x"}, {"columns": "name,secret"}, {"least": "-1"}]
 )

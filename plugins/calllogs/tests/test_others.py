@@ -370,6 +370,11 @@ def test_who_loses_a_right_loses_the_file(
     decide(office.ada, "calllogs.private_extensions", [])
     client.get(ready)
     with database.run_as(office.organization.org_id) as session:
+        session.execute(
+            text("DELETE FROM team_member WHERE subscriber_id = :ann"), {"ann": id_of(office.ann)}
+        )
+    client.get(ready, status=410)
+    with database.run_as(office.organization.org_id) as session:
         session.add(RolePermission(role="subscriber", permission="calllogs:team:read", granted=False))
     client.get(ready, status=404)
 
