@@ -7,6 +7,7 @@ is kept in memory until it is whole, which is why `orders.MOST_ROWS` bounds it.
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -34,6 +35,10 @@ _BOX: Final = "□"
 _LETTER: Final = frozenset(
     ["BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"]
 )
+# What takes as much room as any.
+_LATE: Final = datetime(2000, 12, 28, 22, 58, 58)
+_LONG: Final = 36_000
+_LONG_NUMBERS: Final = {"number": ("+49 1520 3456789",), "e164": ("+4915203456789",)}
 _lock = Lock()
 
 
@@ -106,7 +111,7 @@ class _Page:
         self._canvas.setAuthor(words["brand"])
         self._canvas.setCreator(words["brand"])
         self._canvas.setProducer(words["brand"])
-        self._edges = _edges(order.columns, self._width)
+        self._edges = _edges(order, self._width)
         self._number = 0
         self._y = 0.0
         self._begin()
@@ -151,10 +156,14 @@ class _Page:
             canvas.setFillGray(_INK)
             self._y -= _LEADING * 1.4
         self._y -= _SIZE
-        for place, name in enumerate(self._order.columns):
-            title = self._fitted(words[f"title {name}"], place, BOLD)[0]
-            self._draw(self._edges[place], self._y, title, BOLD, _SIZE)
-        self._y -= _PADDING + 2
+        titles = [
+            self._fitted(words[f"title {name}"], place, BOLD)
+            for place, name in enumerate(self._order.columns)
+        ]
+        for place, lines in enumerate(titles):
+            for number, line in enumerate(lines):
+                self._draw(self._edges[place], self._y - number * _LEADING, line, BOLD, _SIZE)
+        self._y -= (max(map(len, titles)) - 1) * _LEADING + _PADDING + 2
         canvas.setStrokeGray(_QUIET)
         canvas.setLineWidth(0.7)
         canvas.line(_MARGIN, self._y, self._width - _MARGIN, self._y)
@@ -218,14 +227,33 @@ def _cut(text: str, room: float, font: str) -> str:
     return text[: space if space > 0 else fits]
 
 
-def _edges(columns: Sequence[str], width: float) -> list[float]:
-    """Where each column begins, and where the last one ends."""
-    shares = [max(COLUMNS[name].width, 10) for name in columns]
-    unit = (width - 2 * _MARGIN + _GAP) / sum(shares)
+def _edges(order: Order, width: float) -> list[float]:
+    """Where each column begins, and where the last one ends.
+
+    Each has room for its dates, times or numbers in a line; what is left goes to texts, by how long they are.
+    """
+    room = width - 2 * _MARGIN + _GAP
+    needs = [_needed(name, order) + _GAP for name in order.columns]
+    shares = [COLUMNS[name].width if COLUMNS[name].kind == "text" else 1 for name in order.columns]
+    fit, spare = min(1.0, room / sum(needs)), max(0.0, room - sum(needs))
     edges = [_MARGIN]
-    for share in shares:
-        edges.append(edges[-1] + share * unit)
+    for need, share in zip(needs, shares, strict=True):
+        edges.append(edges[-1] + need * fit + spare * share / sum(shares))
     return edges
+
+
+def _needed(name: str, order: Order) -> float:
+    """The room for a column's longest date, time or number, and for each word of its heading."""
+    day, clock = date_text(order.locale, _LATE.date()), time_text(order.locale, *_LATE.timetuple()[3:6])
+    examples = {
+        "date": (day,),
+        "time": (clock,),
+        "moment": (day, clock),
+        "seconds": (format_duration(_LONG),),
+        "text": _LONG_NUMBERS.get(name, ()),
+    }[COLUMNS[name].kind]
+    words = order.words[f"title {name}"].split()
+    return max(*(_wide(text, REGULAR) for text in examples), *(_wide(word, BOLD) for word in words), 0.0)
 
 
 def _territory(locale: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -15,6 +16,7 @@ import pytest
 from ringstead.api.testing import Client, Person
 from ringstead.db.engine import Database
 from ringstead_calllogs import files, orders, pdf_files
+from ringstead_calllogs.columns import columns_of
 
 Portal = Callable[..., Client]
 Make = Callable[..., dict[str, Any]]
@@ -140,6 +142,25 @@ def test_long_notes_are_wrapped_and_their_end_is_marked(
     text = paper_of(client.get(f"/calls.pdf?columns={names}")).pages[0].extract_text()
     assert text.count("word") > 12
     assert "…" in text
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-AT"])
+def test_no_date_number_or_heading_is_broken(
+    locale: str, person: Person, switch: Any, portal: Portal, leg: Make, prefer: Any, now: datetime
+) -> None:
+    prefer(person, "core.locale", locale)
+    at = now.replace(month=10, day=28) - timedelta(days=366)
+    switch.accept(leg(person, at=at, **{"from": {"number": "+4915203456789", "name": "Wren"}}))
+    client = portal(person)
+    columns = columns_of(others=False)
+    chosen = f"columns={','.join(columns)}"
+    day, clock = re.split("[;,]", client.get(f"/calls.csv?{chosen}").text.splitlines()[1])[:2]
+    sheet = sheet_of(client.get(f"/calls.xlsx?{chosen}"))
+    text = paper_of(client.get(f"/calls.pdf?{chosen}")).pages[0].extract_text()
+    for word in (day, clock, "+49 1520 3456789", "+4915203456789"):
+        assert word in text, word
+    for cell in sheet[1]:
+        assert all(word in text for word in cell.value.split()), cell.value
 
 
 def test_fonts_are_the_ones_on_record() -> None:
