@@ -260,3 +260,24 @@ def test_nothing_is_wider_than_the_phone(
     page.goto(live_server.url(juno, path))
     page.evaluate("direction => { document.documentElement.dir = direction }", direction)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_menu_of_files_is_whole_on_a_phone(
+    language: str,
+    javascript: bool,
+    juno: Person,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    sign_in_cookie: Any,
+) -> None:
+    page = open_browser(phone=True, javascript=javascript)
+    sign_in_cookie(page, juno)
+    page.goto(live_server.url(juno, f"/language/{language}?next=/calls"))
+    page.locator(".page-head .fromend > summary").click()
+    box = page.locator(".filemenu").bounding_box()
+    assert box is not None
+    assert page.viewport_size is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= page.viewport_size["width"]

@@ -234,7 +234,10 @@ def _edges(order: Order, width: float) -> list[float]:
     """
     room = width - 2 * _MARGIN + _GAP
     needs = [_needed(name, order) + _GAP for name in order.columns]
-    shares = [COLUMNS[name].width if COLUMNS[name].kind == "text" else 1 for name in order.columns]
+    is_wordy = [COLUMNS[name].kind == "text" and name not in _LONG_NUMBERS for name in order.columns]
+    shares = [
+        COLUMNS[name].width if wordy else 1 for name, wordy in zip(order.columns, is_wordy, strict=True)
+    ]
     fit, spare = min(1.0, room / sum(needs)), max(0.0, room - sum(needs))
     edges = [_MARGIN]
     for need, share in zip(needs, shares, strict=True):
