@@ -104,6 +104,11 @@ class Download(OrgScoped, Base):
         return min(99, 100 * self.done // self.expected) if self.expected else None
 
     @property
+    def shown_rows(self) -> int | None:
+        """How many calls are in it; None while nobody may know, as a number of others' calls is no look at them."""
+        return None if self.scope and self.looked_at is None else self.rows
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether somebody may still wait for it."""
         return self.state in UNFINISHED

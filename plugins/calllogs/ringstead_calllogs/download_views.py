@@ -173,7 +173,9 @@ def list_files(context: TenantContext, request: Request) -> Any:
     response.headers["Vary"] = "HX-Request"
     if is_htmx(request):
         request.override_renderer = "calllogs/files.pt"
-        state = "-".join(f"{each.id.hex[-8:]}{each.state[0]}{each.done}.{each.rows}" for each in files)
+        state = "-".join(
+            f"{each.id.hex[-8:]}{each.state[0]}{each.percent}.{each.shown_rows}" for each in files
+        )
         response.etag = f"{state}-{context.locale}"
         if response.etag in request.if_none_match:
             kept = {name: response.headers[name] for name in ("ETag", "Cache-Control", "Vary")}

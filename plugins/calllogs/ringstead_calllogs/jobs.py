@@ -78,7 +78,7 @@ def _write(database: Database, made: Download) -> None:
         ready |= {"rows": notes.rows, "size": size, "digest": digest.hexdigest(), "people": people}
         is_ours = note_progress(session, made, **ready)
         if is_ours:
-            _tell(session, made, notes.rows)
+            _tell(session, made, None if made.scope else notes.rows)
     if not is_ours:
         blobs.delete(key)
 
@@ -98,7 +98,7 @@ def _digested(source: Iterable[bytes], update: Callable[[bytes], None]) -> Itera
         yield piece
 
 
-def _tell(session: TenantSession, made: Download, rows: int) -> None:
+def _tell(session: TenantSession, made: Download, rows: int | None) -> None:
     values = {
         "rows": rows,
         "name": made.name,

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -312,7 +314,7 @@ def test_files_of_others_in_every_format(office: Office, portal: Portal) -> None
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(("who", "place"), [("lea", TEAM), ("mo", LOCATION), ("ada", EVERYBODY)])
 def test_others_in_the_background(
-    who: str, place: str, office: Office, portal: Portal, decide: Any, run_jobs: Any, looks: Any
+    who: str, place: str, office: Office, portal: Portal, decide: Any, run_jobs: Any, looks: Any, wsgi: Any
 ) -> None:
     decide(office.ada, "calllogs.download_rows", 0)
     client = portal(getattr(office, who))
@@ -323,11 +325,20 @@ def test_others_in_the_background(
     assert fields["scope"] == place.removeprefix("/calls/of/")
     client.post_form("/calls/downloads", {**fields, "csrf_token": client.csrf_token}, status=303)
     run_jobs()
-    assert looks(office) == []
     row = client.get("/calls/downloads").html.select_one(".files > li")
+    # How many calls somebody had with a number would be known without a look.
+    assert not re.search(r"\d calls?\b|\d k?B\b", row.get_text(" "))
+    mails = [path.read_text() for path in (Path(wsgi.settings.var_dir) / "mail").glob("*.eml")]
+    (mail,) = (mail for mail in mails if getattr(office, who).account.email in mail)
+    assert "is ready" in mail
+    assert not re.search(r"\d calls?\b", mail)
+    assert looks(office) == []
     address = f"/calls/downloads/{row['id'].removeprefix('file-')}"
     decide(office.ada, "calllogs.download_rows", 20_000)
     assert client.get(address).body == client.get(f"{place}/calls.csv?columns=whose").body
+    assert re.search(
+        r"\d calls?\b", client.get("/calls/downloads").html.select_one(".files > li").get_text(" ")
+    )
     seen = looks(office)
     assert {what for _, _, _, what in seen} == {"download"}
     # The first time that a file is fetched is the look; here it was asked for at once as well.
