@@ -246,6 +246,17 @@ def begin_attempt(session: TenantSession, download_id: UUID) -> tuple[Download, 
     return found, before
 
 
+def give_up(session: TenantSession, download_id: UUID, most: int) -> bool:
+    """Whether a file was begun so often that it is not begun again; then its page says so."""
+    found = session.get(Download, (session.org_id, download_id), with_for_update=True)
+    if found is None or found.attempts < most:
+        return False
+    if not found.is_unfinished and (found.state, found.reason) != ("failed", "fault"):
+        return False
+    found.state, found.reason = "failed", "fault"
+    return True
+
+
 def note_progress(session: TenantSession, made: Download, **values: Any) -> bool:
     """Write down how an attempt stands; whether it may go on."""
     statement = (

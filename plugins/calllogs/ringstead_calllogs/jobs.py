@@ -21,6 +21,7 @@ from ringstead_calllogs.background import (
     Download,
     begin_attempt,
     blob_key,
+    give_up,
     note_progress,
 )
 from ringstead_calllogs.files import pieces
@@ -34,12 +35,20 @@ LONGEST_REST: Final = 0.05
 PAGE: Final = "/calls/downloads"
 
 
+class GivenUp(Exception):
+    """Each attempt failed, or its worker was killed."""
+
+
 class Unwanted(Exception):
     """Nobody wants the file any more, or another worker makes it."""
 
 
 def make_download(database: Database, *, org_id: UUID, download_id: UUID) -> None:
     """Make a file, from the start however often it was tried before; then tell who ordered it."""
+    with database.run_as(org_id) as session:
+        is_given_up = give_up(session, download_id, MOST_ATTEMPTS)
+    if is_given_up:
+        raise GivenUp(f"the file {download_id} was begun {MOST_ATTEMPTS} times")
     with database.run_as(org_id) as session:
         begun = begin_attempt(session, download_id)
         if begun is None:
@@ -173,7 +182,8 @@ def remove_download(database: Database, *, org_id: UUID, key: str) -> None:
 def jobs() -> list[JobSpec]:
     """All of them."""
     return [
-        JobSpec(name=MAKE, run=make_download, attempts=MOST_ATTEMPTS),
+        # And one to say that none of those went well: a worker that is killed cannot.
+        JobSpec(name=MAKE, run=make_download, attempts=MOST_ATTEMPTS + 1),
         JobSpec(name=EXPIRE, run=expire_download),
         JobSpec(name=REMOVE, run=remove_download),
     ]

@@ -429,6 +429,22 @@ def test_a_full_store_is_told_after_the_last_try(
     assert "no room left" in files_text(client)
 
 
+def test_a_file_whose_workers_are_killed_is_given_up(
+    person: Person, order: Any, database: Database, row_of: Any, wsgi: Any
+) -> None:
+    client, address = order(person)
+    row = row_of(person)
+    for _ in range(jobs.MOST_ATTEMPTS):
+        with database.run_as(row.org_id) as session:
+            assert background.begin_attempt(session, row.id) is not None
+    with pytest.raises(jobs.GivenUp):
+        jobs.make_download(wsgi.database, org_id=row.org_id, download_id=row.id)
+    assert "Could not be made" in files_text(client)
+    assert client.get(PAGE).html.select_one("progress") is None
+    # Its job is still queued, and would fail once more.
+    client.post_form(address, status=303)
+
+
 def test_an_overtaken_attempt_leaves_nothing(
     person: Person,
     switch: Any,
