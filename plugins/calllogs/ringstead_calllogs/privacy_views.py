@@ -11,13 +11,15 @@ from ringstead.api import TenantContext, translations
 from ringstead.api.audit import declare_action, record
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import TenantSession
-from ringstead.api.preferences import SettingRefused, set_for_organization
+from ringstead.api.preferences import SettingRefused
+from ringstead_calllogs.choices import fixed_fields, store_choices
 from ringstead_calllogs.looks import VISIBLE
 from ringstead_calllogs.scopes import PRIVATE
 
 _ = translations("ringstead_calllogs")
 CHANGED: Final = declare_action("calllogs.privacy.changed", _("Changed who sees calls"))
 PAGE: Final = "/calls/privacy"
+FIELDS: Final = {"private": PRIVATE, "looks_visible": VISIBLE}
 MOST_PRIVATE: Final = 200
 LONGEST_EXTENSION: Final = 10
 
@@ -64,20 +66,13 @@ def change_privacy(context: TenantContext, request: Request) -> Any:
 
     What the provider has fixed is in nobody's form, and stays.
     """
-    form, fixed = read_form(request.db, request.POST), _fixed(context)
+    form = read_form(request.db, request.POST)
     if form.errors:
         request.response.status_int = 422
         return _page(context, request, form)
-    wanted = (("private", PRIVATE, list(form.extensions)), ("looks_visible", VISIBLE, form.is_visible))
-    changed = {
-        name: value
-        for sent, name, value in wanted
-        if context.preferences[name] != value and (sent in request.POST or sent not in fixed)
-    }
+    values = {"private": list(form.extensions), "looks_visible": form.is_visible}
     try:
-        with request.db.begin_nested():
-            for name, value in changed.items():
-                set_for_organization(request.db, request.declared_settings, name, value)
+        changed = store_choices(context, request, FIELDS, values)
     except SettingRefused:
         request.flash(_("Your provider has fixed who sees calls. Nothing changed."), "warn")
         return HTTPSeeOther(PAGE)
@@ -94,17 +89,7 @@ def _page(context: TenantContext, request: Request, form: PrivacyForm) -> dict[s
         "is_visible": context.preferences[VISIBLE],
         "texts": form.texts,
         "errors": form.errors,
-        "fixed": _fixed(context),
-    }
-
-
-def _fixed(context: TenantContext) -> set[str]:
-    """The fields that a level above the organization has locked."""
-    fields = {"private": PRIVATE, "looks_visible": VISIBLE}
-    return {
-        field
-        for field, name in fields.items()
-        if context.preferences.resolve(name).locked_by in ("platform", "partner")
+        "fixed": fixed_fields(context, FIELDS),
     }
 
 

@@ -10,7 +10,8 @@ from pyramid.request import Request
 
 from ringstead.api import TenantContext, translations
 from ringstead.api.audit import declare_action, record
-from ringstead.api.preferences import SettingRefused, set_for_organization
+from ringstead.api.preferences import SettingRefused
+from ringstead_calllogs.choices import fixed_fields, store_choices
 from ringstead_calllogs.keeping import KEEP_DAYS, LEAST_DAYS, LEGAL_HOLD, MOST_DAYS, rule_of
 from ringstead_calllogs.permissions import RETAIN
 from ringstead_calllogs.retention import HELD, count_waiting, latest_runs
@@ -18,6 +19,7 @@ from ringstead_calllogs.retention import HELD, count_waiting, latest_runs
 _ = translations("ringstead_calllogs")
 CHANGED: Final = declare_action("calllogs.retention.changed", _("Changed how long calls are kept"))
 PAGE: Final = "/calls/retention"
+FIELDS: Final = {"keep_days": KEEP_DAYS, "legal_hold": LEGAL_HOLD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +59,13 @@ def change_retention(context: TenantContext, request: Request) -> Any:
     Holds for records that come from now on; what is there already goes in the night. What the provider has fixed is
     in nobody's form, and stays.
     """
-    form, fixed = read_form(request.POST), _fixed(context)
+    form = read_form(request.POST)
     if form.errors:
         request.response.status_int = 422
         return _page(context, request, form)
-    wanted = (("keep_days", KEEP_DAYS, form.days), ("legal_hold", LEGAL_HOLD, form.is_held))
-    changed = {
-        name: value
-        for sent, name, value in wanted
-        if context.preferences[name] != value and (sent in request.POST or sent not in fixed)
-    }
+    values = {"keep_days": form.days, "legal_hold": form.is_held}
     try:
-        with request.db.begin_nested():
-            for name, value in changed.items():
-                set_for_organization(request.db, request.declared_settings, name, value)
+        changed = store_choices(context, request, FIELDS, values)
     except SettingRefused:
         request.flash(_("Your provider has fixed how long calls are kept. Nothing changed."), "warn")
         return HTTPSeeOther(PAGE)
@@ -81,7 +76,7 @@ def change_retention(context: TenantContext, request: Request) -> Any:
 
 
 def _page(context: TenantContext, request: Request, form: RetentionForm) -> dict[str, Any]:
-    rule, fixed = rule_of(context.preferences), _fixed(context)
+    rule, fixed = rule_of(context.preferences), fixed_fields(context, FIELDS)
     return {
         "rule": rule,
         "waiting": count_waiting(request.db, rule, datetime.now(UTC)),
@@ -93,14 +88,4 @@ def _page(context: TenantContext, request: Request, form: RetentionForm) -> dict
         "fixed": fixed,
         "least": LEAST_DAYS,
         "most": MOST_DAYS,
-    }
-
-
-def _fixed(context: TenantContext) -> set[str]:
-    """The fields that a level above the organization has locked."""
-    fields = {"keep_days": KEEP_DAYS, "legal_hold": LEGAL_HOLD}
-    return {
-        field
-        for field, name in fields.items()
-        if context.preferences.resolve(name).locked_by in ("platform", "partner")
     }
