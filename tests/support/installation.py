@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 from ringstead.db.engine import DatabaseUrls
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OURS = ("ringstead", "ringstead-calllogs", "ringstead-portal")
+OURS = ("ringstead", "ringstead-calllogs", "ringstead-voicemail", "ringstead-portal")
 # Beside the packages in a source folder: what is made there, and what is large and not packaged.
 _NOT_SOURCE = {"benchmarks", "build", "dist", "docs", "node_modules", "tests", "var"}
 

@@ -1,0 +1,3 @@
+"""Messages that callers left: the voicemail plugin."""
+
+__version__ = "0.1.0"

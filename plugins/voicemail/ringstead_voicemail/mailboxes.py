@@ -1,0 +1,142 @@
+"""Whose mailbox is which: a subscriber's own, made when it is first needed, and those that several people share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from ringstead.api import TenantContext, new_id
+from ringstead.api.directory import find_subscribers
+from ringstead.api.models import TenantSession
+from ringstead.api.preferences import load_preferences
+from ringstead_voicemail.models import Mailbox, MailboxMember, Message
+from ringstead_voicemail.settings import QUOTA_MB, settings
+
+_MEGABYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How full a mailbox is. `most` is None when the organization sets no limit. Bytes."""
+
+    used: int
+    most: int | None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further message is taken."""
+        return self.most is not None and self.used >= self.most
+
+    @property
+    def percent(self) -> int | None:
+        """For a meter; None without a limit."""
+        return None if self.most is None else min(100, 100 * self.used // max(self.most, 1))
+
+
+def own_mailbox(session: TenantSession, subscriber_id: UUID) -> Mailbox:
+    """A subscriber's own mailbox; the first time it is made."""
+    mine = select(Mailbox).where(Mailbox.subscriber_id == subscriber_id)
+    found = session.scalars(mine).one_or_none()
+    if found is None:
+        made = insert(Mailbox).values(
+            org_id=session.org_id, id=new_id(), subscriber_id=subscriber_id, name=""
+        )
+        session.execute(made.on_conflict_do_nothing())
+        found = session.scalars(mine).one()
+    return found
+
+
+def my_mailboxes(session: TenantSession, subscriber_id: UUID) -> list[Mailbox]:
+    """The mailboxes that a subscriber opens: their own first, then the shared ones by name."""
+    shared = (
+        select(Mailbox)
+        .join(
+            MailboxMember,
+            (MailboxMember.org_id == Mailbox.org_id) & (MailboxMember.mailbox_id == Mailbox.id),
+        )
+        .where(MailboxMember.subscriber_id == subscriber_id)
+        .order_by(Mailbox.name, Mailbox.id)
+    )
+    return [own_mailbox(session, subscriber_id), *session.scalars(shared)]
+
+
+def find_mailbox(session: TenantSession, subscriber_id: UUID, mailbox_id: UUID | None) -> Mailbox | None:
+    """One of the mailboxes that a subscriber opens (without an id their own), or None."""
+    if mailbox_id is None:
+        return own_mailbox(session, subscriber_id)
+    member = select(MailboxMember.mailbox_id).where(
+        MailboxMember.org_id == Mailbox.org_id,
+        MailboxMember.mailbox_id == Mailbox.id,
+        MailboxMember.subscriber_id == subscriber_id,
+    )
+    return session.scalars(
+        select(Mailbox).where(
+            Mailbox.id == mailbox_id, (Mailbox.subscriber_id == subscriber_id) | member.exists()
+        )
+    ).one_or_none()
+
+
+def find_message(
+    session: TenantSession, subscriber_id: UUID, message_id: UUID
+) -> tuple[Mailbox, Message] | None:
+    """A message in one of the mailboxes that a subscriber opens, and that mailbox; None for any other."""
+    message = session.scalars(select(Message).where(Message.id == message_id)).one_or_none()
+    if message is None:
+        return None
+    mailbox = find_mailbox(session, subscriber_id, message.mailbox_id)
+    return None if mailbox is None else (mailbox, message)
+
+
+def mailbox_of_extension(session: TenantSession, extension: str) -> Mailbox | None:
+    """The mailbox that a switch names by its extension: a shared one, or the subscriber's."""
+    shared = session.scalars(select(Mailbox).where(Mailbox.extension == extension)).one_or_none()
+    if shared is not None:
+        return shared
+    owner = next(iter(find_subscribers(session, extensions=[extension])), None)
+    return None if owner is None else own_mailbox(session, owner.id)
+
+
+def lock_mailbox(session: TenantSession, mailbox_id: UUID) -> Mailbox:
+    """A mailbox, held for this transaction: whatever changes its counts does so one after another."""
+    return session.scalars(
+        select(Mailbox)
+        .where(Mailbox.id == mailbox_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def extension_of(session: TenantSession, mailbox: Mailbox) -> str:
+    """The extension by which a switch knows a mailbox."""
+    if mailbox.subscriber_id is None:
+        return mailbox.extension or ""
+    return next(iter(find_subscribers(session, ids=[mailbox.subscriber_id]))).extension
+
+
+def phones_of(session: TenantSession, mailbox: Mailbox) -> list[UUID]:
+    """The subscribers whose phones show a mailbox's lamp."""
+    if mailbox.subscriber_id is not None:
+        return [mailbox.subscriber_id]
+    members = select(MailboxMember.subscriber_id).where(MailboxMember.mailbox_id == mailbox.id)
+    return list(session.scalars(members.order_by(MailboxMember.subscriber_id)))
+
+
+def room_in(mailbox: Mailbox, preferences: Mapping[str, Any]) -> Room:
+    """How full a mailbox is by its organization's preferences."""
+    megabytes = int(preferences[QUOTA_MB])
+    return Room(mailbox.used_bytes, megabytes * _MEGABYTE if megabytes else None)
+
+
+def read_preferences(session: TenantSession) -> Mapping[str, Any]:
+    """An organization's preferences on voicemail, outside a page."""
+    declared = {setting.name: setting for setting in settings()}
+    loaded = load_preferences(session, declared)
+    return {name: loaded[name] for name in declared}
+
+
+def count_new(context: TenantContext, session: TenantSession) -> int:
+    """New messages in all of the reader's mailboxes."""
+    return sum(mailbox.new_count for mailbox in my_mailboxes(session, context.subscriber_id))

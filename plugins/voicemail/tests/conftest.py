@@ -1,0 +1,60 @@
+"""Fixtures of the voicemail tests: people with mailboxes, and messages in them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from support.voicemail import me, org_of
+
+from ringstead.api.testing import Person, Tenants
+from ringstead.db.engine import Database
+from ringstead_voicemail.mailboxes import lock_mailbox, own_mailbox
+from ringstead_voicemail.messages import Caller, add_message
+from ringstead_voicemail.models import Mailbox, Message, Recording
+
+
+@pytest.fixture
+def person(tenants: Tenants) -> Person:
+    """A subscriber whose organization has voicemail."""
+    return tenants.person(tenants.organization(None, "voicemail"), extension="214")
+
+
+@pytest.fixture
+def leave(database: Database) -> Callable[..., UUID]:
+    """`leave(person, mailbox=None, ago=0, **caller)`: a message in the database (without sound), so many minutes old."""
+
+    def put(person: Person, mailbox: UUID | None = None, ago: float = 0, **caller: Any) -> UUID:
+        with database.run_as(org_of(person)) as session:
+            recording = Recording(
+                media_type="audio/wav", codec="wav/pcm16", size=1000, seconds=7, digest="0" * 64
+            )
+            session.add(recording)
+            box = lock_mailbox(session, mailbox or own_mailbox(session, me(person)).id)
+            at = datetime.now(UTC) - timedelta(minutes=ago)
+            return add_message(session, box, recording, Caller(**caller), at).id
+
+    return put
+
+
+@pytest.fixture
+def box_of(database: Database) -> Callable[[Person], Mailbox]:
+    """`box_of(person)`: a person's own mailbox as it is now."""
+
+    def read(person: Person) -> Mailbox:
+        with database.run_as(org_of(person)) as session:
+            return own_mailbox(session, me(person))
+
+    return read
+
+
+@pytest.fixture
+def message_of(database: Database) -> Callable[[Person, UUID], Message | None]:
+    """`message_of(person, id)`: a message of the person's organization, or None."""
+
+    def read(person: Person, message_id: UUID) -> Message | None:
+        with database.run_as(org_of(person)) as session:
+            return session.get(Message, (org_of(person), message_id))
+
+    return read
