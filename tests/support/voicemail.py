@@ -1,25 +1,12 @@
 """What tests of voicemail need: sound, and whose is what."""
 
-import math
-import struct
-import wave
+import secrets
 from io import BytesIO
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-from ringstead.api.testing import Person
-
-
-def tone(seconds: float = 1.0, rate: int = 8000, hertz: float = 440.0) -> bytes:
-    """A WAV file of a sine, 16-bit mono."""
-    frames = int(seconds * rate)
-    samples = (int(12000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(frames))
-    file = BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes(struct.pack(f"<{frames}h", *samples))
-    return file.getvalue()
+from ringstead.api.testing import Client, Person
 
 
 def org_of(person: Person) -> UUID:
@@ -32,3 +19,40 @@ def me(person: Person) -> UUID:
     """The subscriber of a person."""
     assert person.subscriber is not None
     return person.subscriber.id
+
+
+def sound(seconds: float = 2.0, rate: int = 8000, kind: str = "WAV", subtype: str | None = "PCM_16") -> bytes:
+    """A sound file of one of the formats that libsndfile writes."""
+    import numpy
+    import soundfile
+
+    at = numpy.arange(int(seconds * rate))
+    samples = (numpy.sin(at * 440 * 6.283 / rate) * 9000 * numpy.abs(numpy.sin(at / rate))).astype("int16")
+    file = BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def seconds_of(body: bytes) -> float:
+    """How long a sound file lasts when it is decoded to its end."""
+    import soundfile
+
+    samples, rate = soundfile.read(BytesIO(body), dtype="int16")
+    return len(samples) / rate
+
+
+def leave_recording(app: Any, key: str, person: Person, body: bytes | None = None, **data: str) -> Any:
+    """Deposit a recording as a switch does, in a person's mailbox unless `mailbox` says another; the answer.
+
+    `idempotency_key` names it; every other word is a parameter of the address.
+    """
+    assert person.subscriber is not None
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "audio/wav",
+        "Idempotency-Key": data.pop("idempotency_key", None) or secrets.token_hex(12),
+    }
+    values = {"organization": str(org_of(person)), "mailbox": person.subscriber.extension, **data}
+    address = f"/switch/v1/voicemail?{urlencode(values)}"
+    client = Client(app, "127.0.0.1")
+    return client.post(address, sound() if body is None else body, headers=headers, status="*")

@@ -9,6 +9,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ringstead.blobs import BlobsFull
+
 # Connection trouble, too many connections, and a server that stops or starts (PostgreSQL, appendix A).
 _AWAY = ("08", "53300", "57P")
 _DISK_FULL = "53100"
@@ -50,10 +52,10 @@ def is_database_away(error: BaseException | None) -> bool:
 
 
 def is_storage_full(error: BaseException | None) -> bool:
-    """Whether an error says that a disk has no room: the database's, or this machine's own."""
+    """Whether an error says that a disk has no room: the database's, this machine's own, or that of the blobs."""
     if isinstance(error, DBAPIError):
         return getattr(error.orig, "sqlstate", None) == _DISK_FULL
-    return isinstance(error, OSError) and error.errno in _NO_SPACE
+    return isinstance(error, BlobsFull) or (isinstance(error, OSError) and error.errno in _NO_SPACE)
 
 
 def retry_lost_connections(engine: Engine) -> None:

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from ringstead.api.directory import SubscriberInfo, find_subscribers
 from ringstead.api.models import TenantSession, new_id
+from ringstead.api.numbers import bare_number, stored_number
 from ringstead.api.preferences import Preferences, load_preferences
 from ringstead_calllogs.joining import LegRow
 from ringstead_calllogs.keeping import kept_since
-from ringstead_calllogs.numbers import bare_number, stored_number
 from ringstead_calllogs.records import MENDS, PARTIES, Guess, Party, Record, Rejection, utc
 
 _LONGEST_EXTENSION: Final = 32

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ringstead.api.numbers import bare_number, e164, international_prefix
 from ringstead_calllogs.joining import folded
-from ringstead_calllogs.numbers import bare_number, e164, international_prefix
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The program that reads sound: a process of its own, because what it reads comes from strangers.
 
-`python -m ringstead_voicemail.decoding` reads a request (a JSON object) from each line of its input, does it in a fork of
-its own under limits of processor time, memory and file size, and writes the answer as a line: `{"ok": …}`,
-`{"refused": why}` for the file's fault, or `{"failed": why}` for ours. It ends with its input. Nothing here knows the portal, and nothing is read into memory as a whole.
+`python -m ringstead_voicemail.decoding` reads a request (a JSON object) from each line of its input, does it in a fork
+of its own under limits of processor time, memory and file size, and writes the answer as a line: `{"ok": …}`,
+`{"refused": why}` for the file's fault, or `{"failed": why}` for ours. It ends with its input. Nothing here knows the
+portal, and nothing is read into memory as a whole.
 """
 
 import json
@@ -13,6 +14,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -148,9 +150,7 @@ class _Meter:
             return bytes(BARS)
         peaks = np.concatenate(self._peaks)
         edges = np.linspace(0, len(peaks), BARS + 1).astype(int)
-        heights = np.array(
-            [peaks[start : max(end, start + 1)].max() for start, end in zip(edges, edges[1:], strict=False)]
-        )
+        heights = np.array([peaks[start : max(end, start + 1)].max() for start, end in pairwise(edges)])
         loudness = (self._energy / self._loud) ** 0.5
         return bytes(np.clip(heights / loudness * _LOUDNESS * 255, 0, 255).astype(np.uint8))
 

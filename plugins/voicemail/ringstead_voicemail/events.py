@@ -21,3 +21,11 @@ class MessageArrived(Event):
 
     mailbox_id: UUID
     message_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageReady(Event):
+    """A message can be heard as browsers want it; or nothing more will be made of it, and its original is there."""
+
+    mailbox_id: UUID
+    message_id: UUID

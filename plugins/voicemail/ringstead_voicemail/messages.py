@@ -15,9 +15,9 @@ from sqlalchemy import Update, any_, bindparam, case, delete, func, select, upda
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from ringstead.api.models import TenantSession
+from ringstead.api.models import TenantSession, new_id
 from ringstead.api.work import emit
-from ringstead_voicemail.events import MessageArrived, MwiChanged
+from ringstead_voicemail.events import MessageArrived, MessageReady, MwiChanged
 from ringstead_voicemail.models import Mailbox, Message, Recording
 from ringstead_voicemail.recordings import drop_unused
 
@@ -51,9 +51,11 @@ def add_message(
     caller: Caller,
     received_at: datetime,
     forwarded: Forwarded | None = None,
+    message_id: UUID | None = None,
 ) -> Message:
-    """Put a new message into a mailbox. Emits `MessageArrived`."""
+    """Put a new message into a mailbox. Emits `MessageArrived`, and `MessageReady` if its recording is done."""
     message = Message(
+        id=message_id or new_id(),
         mailbox_id=mailbox.id,
         recording_id=recording.id,
         received_at=received_at,
@@ -68,7 +70,10 @@ def add_message(
         message.forwarded_at, message.note = datetime.now(UTC), forwarded.note
     session.add(message)
     session.flush()
-    emit(session, MessageArrived(org_id=session.org_id, mailbox_id=mailbox.id, message_id=message.id))
+    which = {"org_id": session.org_id, "mailbox_id": mailbox.id, "message_id": message.id}
+    emit(session, MessageArrived(**which))
+    if recording.state != "stored":
+        emit(session, MessageReady(**which))
     recount(session, mailbox)
     return message
 

@@ -2,14 +2,16 @@
 
 from ringstead.api import (
     API_VERSION,
+    Command,
     JobSpec,
     Permission,
     PluginInfo,
     Setting,
+    SwitchMessage,
     hookimpl,
     translations,
 )
-from ringstead_voicemail import __version__, jobs, permissions, settings
+from ringstead_voicemail import __version__, deposit, jobs, permissions, rendering, settings
 
 _ = translations("ringstead_voicemail")
 
@@ -39,3 +41,19 @@ def declare_settings() -> list[Setting]:
 @hookimpl
 def declare_jobs() -> list[JobSpec]:
     return jobs.jobs()
+
+
+@hookimpl
+def declare_switch_messages() -> list[SwitchMessage]:
+    return [SwitchMessage(path="voicemail", handle=deposit.receive_message)]
+
+
+@hookimpl
+def declare_commands() -> list[Command]:
+    return [
+        Command(
+            name="voicemail.render",
+            help="Make sound for browsers again, of recordings where that has failed.",
+            run=rendering.render_again,
+        )
+    ]

@@ -17,6 +17,7 @@ from ringstead_voicemail.models import Greeting, Message, Recording
 FOLDER: Final = "voicemail/recordings"
 ORIGINAL: Final = "original"
 REMOVE_BLOBS: Final = "voicemail.remove_blobs"
+RENDER: Final = "voicemail.render"
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}
 
 

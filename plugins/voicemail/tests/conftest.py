@@ -6,8 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from support.calls import node_key
 from support.voicemail import me, org_of
 
+from ringstead.api.blobs import org_blobs
+from ringstead.api.preferences import set_for_organization
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
 from ringstead_voicemail.mailboxes import lock_mailbox, own_mailbox
@@ -23,7 +26,7 @@ def person(tenants: Tenants) -> Person:
 
 @pytest.fixture
 def leave(database: Database) -> Callable[..., UUID]:
-    """`leave(person, mailbox=None, ago=0, **caller)`: a message in the database (without sound), so many minutes old."""
+    """`leave(person, mailbox=None, ago=0, **caller)`: a message (without sound), so many minutes old."""
 
     def put(person: Person, mailbox: UUID | None = None, ago: float = 0, **caller: Any) -> UUID:
         with database.run_as(org_of(person)) as session:
@@ -58,3 +61,32 @@ def message_of(database: Database) -> Callable[[Person, UUID], Message | None]:
             return session.get(Message, (org_of(person), message_id))
 
     return read
+
+
+@pytest.fixture
+def key(wsgi: Any) -> str:
+    """The key of a switch that serves every partner."""
+    return node_key(wsgi)
+
+
+@pytest.fixture
+def blobs_of(wsgi: Any) -> Callable[[Person], list[str]]:
+    """`blobs_of(person)`: the keys of all recordings of a person's organization in object storage."""
+
+    def read(person: Person) -> list[str]:
+        with wsgi.database.run_as(org_of(person)) as session:
+            return sorted(org_blobs(session).keys("voicemail/recordings"))
+
+    return read
+
+
+@pytest.fixture
+def decide(wsgi: Any, database: Database) -> Callable[..., None]:
+    """`decide(person, "voicemail.quota_mb", 1)`: store a preference of a person's organization."""
+
+    def store(person: Person, name: str, value: Any) -> None:
+        declared = wsgi.registry["ringstead.declared_settings"]
+        with database.run_as(org_of(person)) as session:
+            set_for_organization(session, declared, name, value)
+
+    return store
