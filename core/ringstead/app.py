@@ -10,19 +10,20 @@ from pyramid.response import Response
 from pyramid.router import Router
 from webob.request import DisconnectionError
 
-from ringstead.blobs import BLOBS, open_blobs
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
 from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement
 from ringstead.plugins.gate import Gate
 from ringstead.plugins.loader import load_module, load_plugins
 from ringstead.plugins.registry import CORE, Registry
+from ringstead.resources import session_info
 from ringstead.settings import Settings
 from ringstead.tenancy.hosts import HOSTS_CHANNEL, HostDirectory
 from ringstead.web import plugin as core_plugin
 from ringstead.web.conditions import drop_unreadable
 from ringstead.web.routes import SitePredicate, add_plugin_routes
 from ringstead.web.transactions import attempts, needs_transaction, retry_lost_connections
+from ringstead.web.uploads import ROUTES as UPLOAD_ROUTES
 
 # Outermost first. An exception view runs inside the transaction, which is then rolled back.
 TWEENS = (
@@ -82,9 +83,9 @@ def make_app(settings: Settings, urls: DatabaseUrls, *, listen: bool = True) -> 
 
     Without `listen` it hears no news of other processes: for a command that asks it something and is done.
     """
-    database = Database(urls, pool_size=settings.web_threads + 2, info={BLOBS: open_blobs(settings)})
-    retry_lost_connections(database.app_engine)
     registry = load_registry(settings)
+    database = Database(urls, pool_size=settings.web_threads + 2, info=session_info(settings, registry))
+    retry_lost_connections(database.app_engine)
     enablement, hosts = Enablement(registry), HostDirectory(database.app_engine)
     config = Configurator(
         settings={
@@ -105,6 +106,7 @@ def make_app(settings: Settings, urls: DatabaseUrls, *, listen: bool = True) -> 
             "ringstead.enablement": enablement,
             "ringstead.hosts": hosts,
             "ringstead.gate": Gate(registry, settings.plugin_strict),
+            UPLOAD_ROUTES: {o.item.name: o.item.uploads for o in registry.routes() if o.item.uploads},
         }
     )
     config.include("pyramid_retry")

@@ -63,8 +63,8 @@ class OrgBlobs:
     Everything here raises `BlobsAway` when the store cannot be reached, and `BlobsFull` when it has no room.
     """
 
-    def __init__(self, store: "ObjectStore", org_id: UUID) -> None:
-        self._store, self._org = store, str(org_id)
+    def __init__(self, store: "ObjectStore", org_id: UUID, folder: Path | None = None) -> None:
+        self._store, self._org, self._folder = store, str(org_id), folder
 
     def put(self, key: str, pieces: Iterable[bytes]) -> int:
         """Write a blob, in the place of one that was there; returns its size. What `pieces` raises leaves nothing."""
@@ -115,6 +115,18 @@ class OrgBlobs:
             yield bytes(piece)
             start = until
 
+    def path(self, key: str) -> Path | None:
+        """The file that a blob is, where the store is a folder of this machine: quicker to send. Else None.
+
+        Raises `BlobMissing` when there is none.
+        """
+        if self._folder is None:
+            return None
+        path = self._folder / self._path(key)
+        if not path.is_file():
+            raise BlobMissing(key)
+        return path
+
     def delete(self, key: str) -> None:
         """Remove a blob; no harm when there is none."""
         import obstore
@@ -156,7 +168,7 @@ class Blobs:
 
     def of(self, org_id: UUID) -> OrgBlobs:
         """An organization's own."""
-        return OrgBlobs(self._store(), org_id)
+        return OrgBlobs(self._store(), org_id, self.folder if self.is_local else None)
 
     def probe(self) -> None:
         """Write, read and delete a few bytes. Raises `BlobsAway`."""

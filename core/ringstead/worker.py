@@ -8,7 +8,7 @@ import structlog
 
 from ringstead.api.contributions import JobSpec
 from ringstead.app import load_registry
-from ringstead.blobs import BLOBS, open_blobs
+from ringstead.blobs import open_blobs
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.events import Dispatcher
 from ringstead.jobs.queue import forget_old_work, job_counts
@@ -17,6 +17,7 @@ from ringstead.mail.compose import Composer
 from ringstead.mail.delivery import Postman
 from ringstead.mail.transport import open_transport
 from ringstead.plugins.registry import Registry
+from ringstead.resources import session_info
 from ringstead.settings import Settings
 
 _MOST_ROUNDS: Final = 20
@@ -46,7 +47,7 @@ def _sweeper(settings: Settings) -> Callable[[Database], None]:
 def run_worker(settings: Settings, urls: DatabaseUrls, timing: Timing | None = None) -> None:
     """Run jobs until SIGTERM or SIGINT; running ones may end first. A lost database is waited for."""
     registry = load_registry(settings)
-    with _database(settings, urls) as database:
+    with _database(settings, urls, registry) as database:
         jobs = all_jobs(settings, registry)
         log.info("worker.started", jobs=len(jobs), at_once=settings.worker_concurrency)
         JobRunner(jobs, database, settings.worker_concurrency, timing).run()
@@ -59,7 +60,7 @@ def run_due_jobs(settings: Settings, urls: DatabaseUrls, registry: Registry | No
     With the setting `plugin_strict`, what jobs raised is raised here, as an `ExceptionGroup`.
     """
     registry = registry or load_registry(settings)
-    with _database(settings, urls) as database:
+    with _database(settings, urls, registry) as database:
         runner = JobRunner(all_jobs(settings, registry), database, settings.worker_concurrency)
         # Of jobs with the same lock, one runs at a time; those behind it are found in the next round.
         for _round in range(_MOST_ROUNDS):
@@ -71,8 +72,8 @@ def run_due_jobs(settings: Settings, urls: DatabaseUrls, registry: Registry | No
 
 
 @contextmanager
-def _database(settings: Settings, urls: DatabaseUrls) -> Iterator[Database]:
-    database = Database(urls, settings.worker_concurrency, {BLOBS: open_blobs(settings)})
+def _database(settings: Settings, urls: DatabaseUrls, registry: Registry) -> Iterator[Database]:
+    database = Database(urls, settings.worker_concurrency, session_info(settings, registry))
     try:
         yield database
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
     from uuid import UUID
 
     from pyramid.request import Request
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ringstead.db.session import TenantSession
     from ringstead.events import Event
     from ringstead.switch.nodes import SwitchNode
-    from ringstead.tenancy.context import TenantContext
+    from ringstead.tenancy.context import SubscriberInfo, TenantContext
 
 API_VERSION = (1, 0)
 
@@ -72,6 +73,8 @@ class Route:
     methods: tuple[str, ...] = ("GET",)
     renderer: str | None = None
     site: Site = "portal"
+    uploads: int = 0
+    """How many bytes each file of a form may have; 0: no files. They are in `request.uploads` by field name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +247,81 @@ class Erasure:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerName:
+    """Who has a number: `number` as it was asked for, `subscriber_id` when it is a colleague's."""
+
+    number: str
+    name: str
+    subscriber_id: "UUID | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Something that holds for a subscriber now and then (they are away, the office is closed), for what follows it.
+
+    `id` begins with the plugin's name and stays; `title` is what people call it, in their own words or translated.
+    """
+
+    id: str
+    title: str
+    is_now: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpokenWords:
+    """A recording to be written down: `path` is a 16-bit mono WAV file, `language` a tag such as `de-AT`, or empty."""
+
+    path: "Path"
+    seconds: float
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """What was said. `language` is a tag (BCP 47), empty when it is not known."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcriber:
+    """Somebody who writes down what was said: a service, or a program. An organization chooses one.
+
+    `transcribe(words)` runs in a job. It returns None when there is nothing to write down; when it raises, it is called
+    again later.
+    """
+
+    name: str
+    title: str
+    transcribe: "Callable[[SpokenWords], Transcript | None]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureCall:
+    """A feature code that somebody dials: by whom, as which digits, and what came after the code."""
+
+    subscriber: "SubscriberInfo"
+    dialled: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureCode:
+    """A code that people dial, such as `*97`. `takes` says what follows it: nothing, or an extension.
+
+    `answer(session, call)` says what the switch shall do, as a mapping that becomes JSON; None when it does not apply.
+    """
+
+    name: str
+    title: str
+    code: str
+    answer: "Callable[[TenantSession, FeatureCall], Mapping[str, Any] | None]"
+    takes: Literal["nothing", "extension"] = "nothing"
+    help: str = ""
+
+
 class ErasureRefused(Exception):
     """A person's data must be kept (a legal hold); the message says why. Then nothing is erased, anywhere."""
 
@@ -261,5 +339,7 @@ class Contributions:
     listeners: tuple[EventListener, ...] = ()
     switch_messages: tuple[SwitchMessage, ...] = ()
     commands: tuple[Command, ...] = ()
+    transcribers: tuple[Transcriber, ...] = ()
+    feature_codes: tuple[FeatureCode, ...] = ()
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """The plugin's implementations of ask and privacy hooks, by hook name."""

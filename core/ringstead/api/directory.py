@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from pyramid.request import Request
 from sqlalchemy import Text, Uuid, any_, bindparam, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from ringstead.api.contributions import CallerName, Situation
 from ringstead.db.session import TenantSession
-from ringstead.tenancy.context import OrganizationInfo, SubscriberInfo
+from ringstead.plugins.asking import ask
+from ringstead.tenancy.context import OrganizationInfo, SubscriberInfo, TenantContext
 from ringstead.tenancy.models import (
     Location,
     LocationManager,
@@ -23,11 +26,14 @@ __all__ = [
     "GroupInfo",
     "OrganizationInfo",
     "SubscriberInfo",
+    "caller_names",
     "find_groups",
     "find_organizations",
     "find_overseen",
     "find_people",
     "find_subscribers",
+    "name_colleagues",
+    "situations_of",
 ]
 
 _COLUMNS = (Subscriber.id, Subscriber.name, Subscriber.extension, Subscriber.number)
@@ -101,6 +107,32 @@ def find_subscribers(
             for row in session.execute(statement, {"wanted": wanted}):
                 found[row.id] = SubscriberInfo(*row)
     return list(found.values())
+
+
+def name_colleagues(session: TenantSession, numbers: Iterable[str]) -> list[CallerName]:
+    """The names of those numbers and extensions that are colleagues'."""
+    wanted = set(numbers)
+    return [
+        CallerName(number=number, name=found.name, subscriber_id=found.id)
+        for found in find_subscribers(session, extensions=wanted, numbers=wanted)
+        for number in (found.extension, found.number)
+        if number in wanted
+    ]
+
+
+def caller_names(context: TenantContext, request: Request, numbers: Iterable[str]) -> dict[str, CallerName]:
+    """Who has these numbers (E.164, or extensions), by number: the first answer counts, the core's before plugins'."""
+    wanted = sorted(set(numbers))
+    found: dict[str, CallerName] = {}
+    if wanted:
+        for name in request.gate.ask("name_callers", context, request.db, CallerName, numbers=wanted):
+            found.setdefault(name.number, name)
+    return found
+
+
+def situations_of(request: Request, session: TenantSession, subscriber_id: UUID) -> list[Situation]:
+    """What may hold for a subscriber, and whether it does now; for a page, or the handler of a switch's message."""
+    return ask(request.plugins, session, "situations", Situation, subscriber_id=subscriber_id)
 
 
 def find_groups(session: TenantSession, kind: Literal["team", "location"]) -> list[GroupInfo]:

@@ -11,11 +11,13 @@ import pluggy
 
 from ringstead.api.contributions import (
     CallAction,
+    CallerName,
     CallInfo,
     Card,
     Command,
     Erasure,
     EventListener,
+    FeatureCode,
     JobSpec,
     NavItem,
     Permission,
@@ -24,7 +26,9 @@ from ringstead.api.contributions import (
     Route,
     SearchHit,
     Setting,
+    Situation,
     SwitchMessage,
+    Transcriber,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +93,26 @@ def declare_commands() -> list[Command]:  # type: ignore[empty-body]
 
 
 @hookspec
+def declare_transcribers() -> list[Transcriber]:  # type: ignore[empty-body]
+    """Who can write down what was said in a recording."""
+
+
+@hookspec
+def declare_feature_codes() -> list[FeatureCode]:  # type: ignore[empty-body]
+    """Codes that people dial on their phones."""
+
+
+@hookspec
+def name_callers(ctx: "TenantContext", session: "TenantSession", numbers: list[str]) -> list[CallerName]:  # type: ignore[empty-body]
+    """Say who has these numbers (E.164, or extensions), as far as the plugin knows and the reader may know."""
+
+
+@hookspec
+def situations(session: "TenantSession", subscriber_id: "UUID") -> list[Situation]:  # type: ignore[empty-body]
+    """What may hold for a subscriber, and whether it does now. Asked for pages, and when a switch asks."""
+
+
+@hookspec
 def search(ctx: "TenantContext", session: "TenantSession", query: str, limit: int) -> list[SearchHit]:  # type: ignore[empty-body]
     """Answer the search box: at most `limit` hits for `query` (1 to 100 characters) that the reader may see."""
 
@@ -118,6 +142,8 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_listeners": EventListener,
     "declare_switch_messages": SwitchMessage,
     "declare_commands": Command,
+    "declare_transcribers": Transcriber,
+    "declare_feature_codes": FeatureCode,
 }
-ASK_HOOKS = ("search", "call_actions")
+ASK_HOOKS = ("search", "call_actions", "name_callers", "situations")
 PRIVACY_HOOKS = ("export_person", "erase_person")

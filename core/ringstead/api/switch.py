@@ -1,4 +1,5 @@
-"""What the handler of a switch's message needs: the node, the body, the organization it speaks of, a refusal.
+"""What the handler of a switch's message needs: the node, the body, the organization it speaks of, a refusal. And for
+jobs, what is told to switches.
 
 A handler may raise `BodyRefused`; what else it raises is contained: the switch gets 503 and sends the message again.
 """
@@ -10,17 +11,31 @@ from pyramid.request import Request
 from ringstead.db.engine import Database
 from ringstead.switch.bodies import BodyRefused, read_body, read_records
 from ringstead.switch.nodes import SwitchNode
+from ringstead.switch.telling import (
+    Adapter,
+    NoAdapter,
+    SwitchAway,
+    SwitchRefused,
+    adapter_of,
+    tell_switches,
+)
 from ringstead.tenancy.hosts import HostDirectory, normal_host
 from ringstead.web.problems import problem
 
 __all__ = [
+    "Adapter",
     "BodyRefused",
     "Database",
+    "NoAdapter",
+    "SwitchAway",
     "SwitchNode",
+    "SwitchRefused",
+    "adapter_of",
     "organization_of_domain",
     "problem",
     "read_body",
     "read_records",
+    "tell_switches",
 ]
 
 

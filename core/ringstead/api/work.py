@@ -6,6 +6,6 @@ explains.
 
 from ringstead.events import Event, emit
 from ringstead.jobs import defer
-from ringstead.mail import queue_mail
+from ringstead.mail import MailAttachment, queue_mail
 
-__all__ = ["Event", "defer", "emit", "queue_mail"]
+__all__ = ["Event", "MailAttachment", "defer", "emit", "queue_mail"]

@@ -36,12 +36,12 @@ class Place(NamedTuple):
 @contextmanager
 def open_database(settings: Settings, *needed: Role) -> Iterator[Database]:
     """The engines of one command, for the roles that it needs; an embedded server runs meanwhile."""
-    from ringstead.blobs import BLOBS, open_blobs
     from ringstead.db.embedded import running_database
     from ringstead.db.engine import Database
+    from ringstead.resources import session_info
 
     with running_database(settings, *needed) as urls:
-        database = Database(urls, pool_size=1, info={BLOBS: open_blobs(settings)})
+        database = Database(urls, pool_size=1, info=session_info(settings))
         try:
             yield database
         finally:

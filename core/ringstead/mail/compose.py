@@ -1,5 +1,7 @@
 """Compose a message: the template in the partner's brand and the recipient's language, and the headers."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -13,11 +15,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from ringstead.api.contributions import Setting
+from ringstead.blobs import BLOBS, BlobMissing
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
 from ringstead.jobs.arguments import decode
 from ringstead.mail.markup import html_of, styles, subject_of, text_of
-from ringstead.mail.outbox import MailMessage
+from ringstead.mail.outbox import MailAttachment, MailMessage
 from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
 from ringstead.preferences.store import load
@@ -71,6 +74,9 @@ class Composer:
             message["Reply-To"] = Address(addr_spec=brand.support_email)
         message.set_content(text_of(markup))
         message.add_alternative(html_of(markup, styles(brand)), subtype="html")
+        for file, content in attached(session, mail):
+            main, _slash, sub = file.media_type.partition("/")
+            message.add_attachment(content, maintype=main, subtype=sub, filename=file.name)
         message["Content-Language"] = around.locale  # last, for the lines above move Content-* into a part
         return message
 
@@ -88,6 +94,17 @@ class Composer:
             "partner": partner.slug,
             "target_language": locale,
         }
+
+
+def attached(session: TenantSession, mail: MailMessage) -> Iterator[tuple[MailAttachment, bytes]]:
+    """The files that go with a mail, without those that are gone. Raises `BlobsAway`."""
+    if not mail.attachments or mail.org_id is None:
+        return
+    blobs = session.info[BLOBS].of(mail.org_id)
+    for stored in mail.attachments:
+        file = MailAttachment(**stored)
+        with suppress(BlobMissing):
+            yield file, b"".join(blobs.read(file.key))
 
 
 def sender(brand: Brand, host: str) -> Address:

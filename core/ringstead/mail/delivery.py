@@ -10,9 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from ringstead.api.contributions import JobSpec
+from ringstead.blobs import BlobsAway
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
+from ringstead.jobs.arguments import decode
 from ringstead.jobs.failures import explain
+from ringstead.jobs.queue import defer
 from ringstead.mail.compose import Circumstances, Composer
 from ringstead.mail.outbox import SEND, MailMessage
 from ringstead.mail.transport import Refused, Transport, TryLater
@@ -67,6 +70,8 @@ class Postman:
         else:
             mail.state, mail.finished_at = "sent", datetime.now(UTC)
             mail.values, mail.last_error = None, ""
+            if mail.on_sent is not None:
+                defer(session, mail.on_sent["name"], **decode(mail.on_sent["arguments"]))
         return None
 
     def _compose(self, session: TenantSession, mail: MailMessage, around: Circumstances) -> EmailMessage:
@@ -74,6 +79,8 @@ class Postman:
             message = self._composer.compose(session, mail, around)
         except DBAPIError:
             raise
+        except BlobsAway as error:
+            raise TryLater(f"attachments: {explain(error)}") from error
         except Exception as error:
             # A faulty template stays faulty until somebody mends it: then the mail can be sent again.
             log.error("mail.template_failed", template=mail.template, exc_info=error)

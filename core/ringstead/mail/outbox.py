@@ -1,12 +1,13 @@
 """The outbox: what is to be sent, what was, and what the server refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ringstead.db.base import Base, CreatedAt, PartnerScoped, new_id
@@ -23,6 +24,7 @@ class MailMessage(PartnerScoped, Base):
     """One mail to one recipient. `state` is queued, sent or failed; `last_error` says what the server answered.
 
     `values` fill the template. They are dropped once the mail is sent: a one-time link must not lie about.
+    `attachments` are `MailAttachment`s; `on_sent` is a job (`name`, `arguments`) to be queued once the mail was taken.
     """
 
     __tablename__ = "mail_message"
@@ -34,11 +36,22 @@ class MailMessage(PartnerScoped, Base):
     locale: Mapped[str | None]
     subject: Mapped[str] = mapped_column(default="")
     values: Mapped[dict[str, Any] | None]
+    attachments: Mapped[list[dict[str, str]]] = mapped_column(JSONB, default=list)
+    on_sent: Mapped[dict[str, Any] | None]
     state: Mapped[str] = mapped_column(default="queued")
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(default="")
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MailAttachment:
+    """A blob of the session's organization that goes with a mail, under `name`. A mail is made in memory."""
+
+    key: str
+    name: str
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +69,16 @@ def queue_mail(
     template: str,
     values: Mapping[str, Any] | None = None,
     locale: str | None = None,
+    attachments: Sequence[MailAttachment] = (),
+    on_sent: tuple[str, Mapping[str, Any]] | None = None,
 ) -> UUID:
     """Send a mail once the session's transaction commits; if it does not, there is none. Returns the mail's id.
 
     `to` is a bare e-mail address (ValueError otherwise). `template` names `OWNER/mail/NAME` (`core/mail/reset`), which
     gives subject, text and HTML in the partner's brand. `values` are what it shows: texts, numbers, ids, times and full
-    addresses, never rows. The language is the recipient's own, unless `locale` says another.
+    addresses, never rows. The language is the recipient's own, unless `locale` says another. An attachment whose blob
+    is gone by then is left out. `on_sent`, a job and its arguments, is queued once a server has taken the mail, in the
+    transaction that writes that down, and only then.
     """
     message = MailMessage(
         id=new_id(),
@@ -71,6 +88,8 @@ def queue_mail(
         recipient=address(to),
         locale=locale,
         values=encode(values or {}),
+        attachments=[asdict(attachment) for attachment in attachments],
+        on_sent=None if on_sent is None else {"name": on_sent[0], "arguments": encode(on_sent[1])},
     )
     session.add(message)
     defer(session, SEND, partner_id=message.partner_id, mail_id=message.id)

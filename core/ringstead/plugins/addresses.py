@@ -18,6 +18,7 @@ class Addresses:
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], list[tuple[str, Route]]] = defaultdict(list)
         self._messages: dict[str, str] = {}
+        self._codes: dict[str, str] = {}
 
     def claim(self, plugin: str, given: Contributions) -> None:
         """Take all addresses of one plugin, or none: raises `PluginFault` naming who has it."""
@@ -40,6 +41,11 @@ class Addresses:
                 raise PluginFault(plugin, "declare_switch_messages", taken, "path")
         for route in given.routes:
             self._routes[route.site, _first(route)].append((plugin, route))
+        for code in given.feature_codes:
+            if code.code in self._codes:
+                taken = f"{code.code!r} is taken by plugin {self._codes[code.code]!r}"
+                raise PluginFault(plugin, "declare_feature_codes", taken, "code")
+        self._codes.update(dict.fromkeys((c.code for c in given.feature_codes), plugin))
         self._messages.update(dict.fromkeys((m.path for m in given.switch_messages), plugin))
 
 

@@ -14,12 +14,14 @@ from ringstead.api.contributions import (
     Command,
     Contributions,
     EventListener,
+    FeatureCode,
     JobSpec,
     NavItem,
     Permission,
     Route,
     Setting,
     SwitchMessage,
+    Transcriber,
 )
 from ringstead.api.hookspecs import DECLARE_HOOKS
 from ringstead.plugins.faults import PluginFault
@@ -30,6 +32,7 @@ _PERMISSION = re.compile(r"[a-z][a-z0-9_]*:[a-z][a-z0-9_]*:[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _PATTERN = re.compile(r"/|/[a-z0-9_\-.]+(/[A-Za-z0-9_\-.{}:\\\[\]+]+)*(/\*[a-z_]+)?")
 _PATH = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)*")
+_CODE = re.compile(r"[*#][*#]?[0-9]{1,5}")
 _ICON = re.compile(r"[a-z0-9-]+")
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 # Renderers of Pyramid's own that a route may name instead of a template.
@@ -44,6 +47,8 @@ _FIELDS = {
     "declare_listeners": "listeners",
     "declare_switch_messages": "switch_messages",
     "declare_commands": "commands",
+    "declare_transcribers": "transcribers",
+    "declare_feature_codes": "feature_codes",
 }
 # The field by which a contribution is known; it must be unique within the plugin.
 _KEYS: Final[dict[str, str]] = {
@@ -56,6 +61,8 @@ _KEYS: Final[dict[str, str]] = {
     "declare_listeners": "name",
     "declare_switch_messages": "path",
     "declare_commands": "name",
+    "declare_transcribers": "name",
+    "declare_feature_codes": "name",
 }
 # Functions in contributions, and the arguments that they are called with.
 _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
@@ -65,6 +72,8 @@ _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
     EventListener: {"handle": ("session", "event")},
     SwitchMessage: {"handle": ("node", "request", "database")},
     Command: {"run": ("database", "org_id")},
+    Transcriber: {"transcribe": ("words",)},
+    FeatureCode: {"answer": ("session", "call")},
 }
 
 
@@ -133,6 +142,13 @@ def check(plugin: str, given: Contributions) -> None:
         _prefixed(plugin, "declare_listeners", "name", listener.name)
     for command in given.commands:
         _prefixed(plugin, "declare_commands", "name", command.name)
+    for transcriber in given.transcribers:
+        _prefixed(plugin, "declare_transcribers", "name", transcriber.name)
+    for code in given.feature_codes:
+        _prefixed(plugin, "declare_feature_codes", "name", code.name)
+        if not _CODE.fullmatch(code.code):
+            what = f"{code.code!r} is no code; it is * or # and one to five digits, such as *97"
+            raise PluginFault(plugin, "declare_feature_codes", what, "code")
     for message in given.switch_messages:
         if not _PATH.fullmatch(message.path):
             raise PluginFault(

@@ -14,6 +14,7 @@ from ringstead.api.contributions import (
     Command,
     Contributions,
     EventListener,
+    FeatureCode,
     JobSpec,
     NavItem,
     Permission,
@@ -21,6 +22,7 @@ from ringstead.api.contributions import (
     Route,
     Setting,
     SwitchMessage,
+    Transcriber,
 )
 from ringstead.api.hookspecs import ASK_HOOKS
 from ringstead.plugins import checks
@@ -131,6 +133,19 @@ class Registry:
         return {
             c.name: Owned(plugin, c) for plugin, given in self.contributions.items() for c in given.commands
         }
+
+    def transcribers(self) -> dict[str, Transcriber]:
+        """All transcribers by name."""
+        return {t.name: t for given in self.contributions.values() for t in given.transcribers}
+
+    def feature_codes(self) -> list[Owned[FeatureCode]]:
+        """All feature codes, longest first: the first that fits what was dialled is meant."""
+        owned = [Owned(n, code) for n, given in self.contributions.items() for code in given.feature_codes]
+        return sorted(owned, key=lambda o: (-len(o.item.code), o.item.code))
+
+    def hooks(self, hook: str) -> list[Owned[Any]]:
+        """What implements an ask hook, core first, then plugins by name."""
+        return [Owned(n, given.hooks[hook]) for n, given in self.contributions.items() if hook in given.hooks]
 
     def _feature_set(self, enabled: frozenset[str]) -> FeatureSet:
         names = [n for n in self.contributions if n == CORE or n in enabled]

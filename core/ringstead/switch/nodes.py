@@ -17,7 +17,10 @@ _KEY_BYTES = 32
 
 
 class SwitchNodeRow(Base):
-    """A switch. Only the SHA-256 of its key is stored. `partner_id` None: it carries the calls of every partner."""
+    """A switch. Only the SHA-256 of its key is stored. `partner_id` None: it carries the calls of every partner.
+
+    `adapter_url` and `adapter_key` are where and by which word the portal speaks to it.
+    """
 
     __tablename__ = "switch_node"
 
@@ -27,6 +30,8 @@ class SwitchNodeRow(Base):
     partner_id: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
     last_seen_at: Mapped[datetime | None]
+    adapter_url: Mapped[str | None]
+    adapter_key: Mapped[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,15 @@ def rekey_node(session: Session, name: str) -> str:
     row.key_hash = _hash(key)
     session.flush()
     return key
+
+
+def set_adapter(session: Session, name: str, url: str | None, key: str | None) -> None:
+    """Say where a node's adapter is (None: it has none). Raises LookupError for an unknown name."""
+    row = session.scalars(select(SwitchNodeRow).where(SwitchNodeRow.name == name)).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no switch node {name!r}; `ringstead nodes list` shows them")
+    row.adapter_url, row.adapter_key = url, key if url else None
+    session.flush()
 
 
 def list_nodes(session: Session) -> list[SwitchNodeRow]:

@@ -1,4 +1,4 @@
-"""What a body may be: no longer than the deployment allows, and for a page nothing but a form."""
+"""What a body may be: no longer than the deployment allows, and for a page a form, with files where the route says."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,6 +10,7 @@ from pyramid.response import Response
 
 from ringstead.web.i18n import messages
 from ringstead.web.problems import problem
+from ringstead.web.uploads import MULTIPART, most_bytes, read_uploads
 
 _ = messages("ringstead")
 Handler = Callable[[Request], Response]
@@ -92,6 +93,11 @@ def form_tween_factory(handler: Handler, _registry: PyramidRegistry) -> Handler:
 
     def tween(request: Request) -> Response:
         is_page = request.site_kind in ("portal", "console") and request.method not in _BODILESS
+        if is_page and media_type(request) == MULTIPART:
+            most = most_bytes(request)
+            if most is not None:
+                read_uploads(request, most)
+                return handler(request)
         if is_page and (media_type(request) not in _FORM_TYPES or request.charset != "UTF-8"):
             raise HTTPUnsupportedMediaType(_("Send a form as ${type}, in UTF-8.", type=FORM_TYPE))
         return handler(request)

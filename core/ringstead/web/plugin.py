@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from ringstead import __version__
 from ringstead.api import (
     API_VERSION,
+    CallerName,
     Erasure,
     JobSpec,
     NavItem,
@@ -15,12 +16,17 @@ from ringstead.api import (
     Route,
     SearchHit,
     Setting,
+    SwitchMessage,
+    Transcriber,
     hookimpl,
 )
 from ringstead.api import TenantContext as Context
+from ringstead.api.directory import name_colleagues
 from ringstead.auth import personal
 from ringstead.auth import views as auth
 from ringstead.db.session import TenantSession
+from ringstead.plugins.transcribing import NOBODY
+from ringstead.switch import calling, feature_codes
 from ringstead.tenancy import console
 from ringstead.web import pages
 from ringstead.web.i18n import messages
@@ -46,12 +52,12 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [*pages.permissions(), *auth.permissions(), *console.permissions()]
+    return [calling.CALL, *pages.permissions(), *auth.permissions(), *console.permissions()]
 
 
 @hookimpl
 def declare_routes() -> list[Route]:
-    return [*pages.routes(), *auth.routes(), *console.routes()]
+    return [*calling.routes(), *pages.routes(), *auth.routes(), *console.routes()]
 
 
 @hookimpl
@@ -90,7 +96,22 @@ def declare_settings() -> list[Setting]:
 def declare_jobs() -> list[JobSpec]:
     from ringstead.auth import jobs as auth_jobs
 
-    return auth_jobs.jobs()
+    return [*auth_jobs.jobs(), *calling.jobs()]
+
+
+@hookimpl
+def declare_switch_messages() -> list[SwitchMessage]:
+    return feature_codes.messages()
+
+
+@hookimpl
+def declare_transcribers() -> list[Transcriber]:
+    return [Transcriber(name=NOBODY, title=_("Nobody"), transcribe=lambda words: None)]
+
+
+@hookimpl
+def name_callers(session: TenantSession, numbers: list[str]) -> list[CallerName]:
+    return name_colleagues(session, numbers)
 
 
 @hookimpl

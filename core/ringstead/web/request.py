@@ -90,6 +90,7 @@ def _subscriber(row: SignedIn) -> SubscriberInfo | None:
 def includeme(config: Configurator) -> None:
     """Add the request's attributes."""
     config.add_request_method(open_db, "db", reify=True)
+    config.add_request_method(lambda _request: {}, "uploads", reify=True)
     config.add_request_method(build_context, "tenant", reify=True)
     for name, key in (
         ("database", "ringstead.database"),
