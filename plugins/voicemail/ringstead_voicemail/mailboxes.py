@@ -1,8 +1,7 @@
 """Whose mailbox is which: a subscriber's own, made when it is first needed, and those that several people share."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ringstead.api import TenantContext, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
-from ringstead.api.preferences import load_preferences
+from ringstead.api.preferences import Preferences, load_preferences
 from ringstead_voicemail.models import Mailbox, MailboxMember, Message
 from ringstead_voicemail.settings import QUOTA_MB, settings
 
@@ -124,17 +123,15 @@ def phones_of(session: TenantSession, mailbox: Mailbox) -> list[UUID]:
     return list(session.scalars(members.order_by(MailboxMember.subscriber_id)))
 
 
-def room_in(mailbox: Mailbox, preferences: Mapping[str, Any]) -> Room:
+def room_in(mailbox: Mailbox, preferences: Preferences) -> Room:
     """How full a mailbox is by its organization's preferences."""
     megabytes = int(preferences[QUOTA_MB])
     return Room(mailbox.used_bytes, megabytes * _MEGABYTE if megabytes else None)
 
 
-def read_preferences(session: TenantSession) -> Mapping[str, Any]:
+def read_preferences(session: TenantSession) -> Preferences:
     """An organization's preferences on voicemail, outside a page."""
-    declared = {setting.name: setting for setting in settings()}
-    loaded = load_preferences(session, declared)
-    return {name: loaded[name] for name in declared}
+    return load_preferences(session, {setting.name: setting for setting in settings()})
 
 
 def count_new(context: TenantContext, session: TenantSession) -> int:

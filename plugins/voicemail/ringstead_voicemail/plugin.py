@@ -2,16 +2,34 @@
 
 from ringstead.api import (
     API_VERSION,
+    Card,
     Command,
     JobSpec,
+    NavItem,
     Permission,
     PluginInfo,
+    Route,
+    SearchHit,
     Setting,
     SwitchMessage,
+    TenantContext,
     hookimpl,
     translations,
 )
-from ringstead_voicemail import __version__, deposit, jobs, permissions, rendering, settings
+from ringstead.api.models import TenantSession
+from ringstead_voicemail import (
+    __version__,
+    cards,
+    deposit,
+    forward_views,
+    jobs,
+    link_views,
+    message_views,
+    permissions,
+    rendering,
+    settings,
+    views,
+)
 
 _ = translations("ringstead_voicemail")
 
@@ -31,6 +49,36 @@ def plugin_info() -> PluginInfo:
 @hookimpl
 def declare_permissions() -> list[Permission]:
     return permissions.ALL
+
+
+@hookimpl
+def declare_routes() -> list[Route]:
+    return [
+        *views.routes(),
+        *message_views.routes(),
+        *forward_views.routes(),
+        *link_views.routes(),
+    ]
+
+
+@hookimpl
+def declare_navigation() -> list[NavItem]:
+    return [
+        NavItem(
+            id="voicemail.list",
+            title=_("Voicemail"),
+            route="voicemail.list",
+            permission=permissions.LISTEN.name,
+            icon="voicemail",
+            order=100,
+            tab=True,
+        )
+    ]
+
+
+@hookimpl
+def declare_cards() -> list[Card]:
+    return cards.cards()
 
 
 @hookimpl
@@ -57,3 +105,8 @@ def declare_commands() -> list[Command]:
             run=rendering.render_again,
         )
     ]
+
+
+@hookimpl
+def search(ctx: TenantContext, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
+    return cards.search_messages(ctx, session, query, limit)
