@@ -163,14 +163,16 @@ class EventListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchMessage:
-    """A message that a switch may send to `POST /switch/v1/<path>`.
+    """A message that a switch may send to `POST /switch/v1/<path>`, or what it may fetch there with other `methods`.
 
+    A word of the path in braces stands for anything, and is in `request.matchdict`: `voicemail/greetings/{id}`.
     `handle(node, request, database)` answers it; the node is already authenticated. The body is a bounded stream:
     read `request.body_file`, never more than it needs.
     """
 
     path: str
     handle: "Callable[[SwitchNode, Request, Database], Response]"
+    methods: tuple[str, ...] = ("POST",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ HEADERS: Final = {
     # Not `no-referrer`: under that, browsers send `Origin: null` with our own forms (Fetch, section 3.2).
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": (
-        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
+        "camera=(), display-capture=(), geolocation=(), microphone=(self), payment=(), usb=(), browsing-topics=()"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
 }

@@ -31,7 +31,7 @@ from ringstead.preferences.cascade import problem_with
 _PERMISSION = re.compile(r"[a-z][a-z0-9_]*:[a-z][a-z0-9_]*:[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _PATTERN = re.compile(r"/|/[a-z0-9_\-.]+(/[A-Za-z0-9_\-.{}:\\\[\]+]+)*(/\*[a-z_]+)?")
-_PATH = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)*")
+_PATH = re.compile(r"[a-z][a-z0-9-]*(/([a-z][a-z0-9-]*|\{[a-z]+\}))*")
 _CODE = re.compile(r"[*#][*#]?[0-9]{1,5}")
 _ICON = re.compile(r"[a-z0-9-]+")
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}

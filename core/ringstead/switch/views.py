@@ -1,9 +1,13 @@
 """`POST /switch/v1/<message>`: authenticate the node, find who handles the message, contain what goes wrong."""
 
+from collections.abc import Mapping
+
 import structlog
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.api.contributions import SwitchMessage
+from ringstead.plugins.registry import Owned
 from ringstead.switch.bodies import BodyRefused
 from ringstead.switch.nodes import authenticate
 from ringstead.web.limits import BodyTooLarge
@@ -25,13 +29,14 @@ def receive(request: Request) -> Response:
         answer = problem(401, "Not signed in", "Send the node's key as `Authorization: Bearer KEY`.")
         answer.headers["WWW-Authenticate"] = 'Bearer realm="switch"'
         return answer
-    owned = request.plugins.switch_messages().get(path)
+    owned = _find(request, request.plugins.switch_messages())
     if owned is None:
         known = ", ".join(sorted(request.plugins.switch_messages()))
         return problem(404, "No such message", f"There is no message {path[:80]!r} here. Known: {known}.")
-    if request.method != "POST":
-        answer = problem(405, "Wrong method", f"Send {path!r} with POST.")
-        answer.headers["Allow"] = "POST"
+    allowed = owned.item.methods
+    if request.method not in allowed and not (request.method == "HEAD" and "GET" in allowed):
+        answer = problem(405, "Wrong method", f"Send {path!r} with {' or '.join(allowed)}.")
+        answer.headers["Allow"] = ", ".join(allowed)
         return answer
     try:
         response: Response = owned.item.handle(node, request, request.database)
@@ -42,6 +47,22 @@ def receive(request: Request) -> Response:
     except Exception as error:
         return _failed(path, error, owned.plugin)
     return response
+
+
+def _find(request: Request, known: Mapping[str, Owned[SwitchMessage]]) -> Owned[SwitchMessage] | None:
+    """The message of a request's path; words that stand for anything go into `request.matchdict`."""
+    words = list(request.matchdict["path"])
+    exact = known.get("/".join(words))
+    if exact is not None:
+        return exact
+    for path, owned in known.items():
+        pattern = path.split("/")
+        if "{" in path and len(pattern) == len(words):
+            pairs = list(zip(pattern, words, strict=True))
+            if all(part.startswith("{") or part == word for part, word in pairs):
+                request.matchdict.update({part[1:-1]: word for part, word in pairs if part[0] == "{"})
+                return owned
+    return None
 
 
 def _failed(path: str, error: Exception, plugin: str = "core") -> Response:

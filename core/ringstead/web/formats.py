@@ -209,6 +209,20 @@ class Formats:
         """`1,234`."""
         return numbers.format_decimal(value, locale=_babel(self.locale))
 
+    def size(self, size: int) -> str:
+        """`1.2 MB`, of bytes."""
+        units = ("B", "kB", "MB", "GB", "TB")
+        value, unit = float(size), 0
+        while value >= 1000 and unit < len(units) - 1:
+            value, unit = value / 1000, unit + 1
+        digits = numbers.format_decimal(round(value, 1 if unit > 1 else None), locale=_babel(self.locale))
+        return f"{digits} {units[unit]}"
+
+    def language(self, tag: str) -> str:
+        """The name of a language, in itself: `Deutsch`."""
+        found = parse_locale(tag)
+        return tag if found is None else str(found.get_display_name()).capitalize()
+
     def percent(self, share: float) -> str:
         """`12 %`, of 0.12, as the locale writes it."""
         return numbers.format_percent(round(share, 2), locale=_babel(self.locale))

@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from babel.numbers import format_decimal
 from pyramid.httpexceptions import (
     HTTPForbidden,
     HTTPGone,
@@ -21,7 +20,7 @@ from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
 from ringstead.api.blobs import org_blobs
-from ringstead.api.formatting import Formats, formats_of, parse_locale
+from ringstead.api.formatting import Formats, formats_of
 from ringstead_calllogs.background import (
     MOST_KEPT,
     MOST_UNFINISHED,
@@ -186,7 +185,6 @@ def list_files(context: TenantContext, request: Request) -> Any:
         "reasons": REASONS,
         "kinds": KIND_NAMES,
         "is_waiting": any(each.is_unfinished for each in files),
-        "size": _size_text,
         "again": lambda each: offer_url(each.order),
         "page_url": PAGE,
     }
@@ -343,16 +341,6 @@ def _find(context: TenantContext, request: Request) -> Download:
 
 def _name_file(response: Response, name: str) -> None:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-
-
-def _size_text(size: int, fmt: Formats) -> str:
-    """`1.2 MB`, in units of a thousand, as file managers write it."""
-    units = ("B", "kB", "MB", "GB", "TB")
-    value, unit = float(size), 0
-    while value >= 1000 and unit < len(units) - 1:
-        value, unit = value / 1000, unit + 1
-    number = format_decimal(round(value, 1 if unit > 1 else None), locale=parse_locale(fmt.locale) or "en")
-    return f"{number} {units[unit]}"
 
 
 def _downloads(request: Request) -> Downloads:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from ringstead.api import TenantContext, new_id
+from ringstead.api import Setting, TenantContext, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
 from ringstead.api.preferences import Preferences, load_preferences
@@ -131,7 +131,13 @@ def room_in(mailbox: Mailbox, preferences: Preferences) -> Room:
 
 def read_preferences(session: TenantSession) -> Preferences:
     """An organization's preferences on voicemail, outside a page."""
-    return load_preferences(session, {setting.name: setting for setting in settings()})
+    return load_preferences(session, declared_settings())
+
+
+def declared_settings() -> dict[str, Setting]:
+    """Voicemail's own preferences, and the country by which numbers are read."""
+    region = Setting(name="core.region", title="", type=str, default="US", level="subscriber")
+    return {setting.name: setting for setting in (*settings(), region)}
 
 
 def count_new(context: TenantContext, session: TenantSession) -> int:

@@ -1,12 +1,18 @@
 """Everything that voicemail contributes."""
 
+from uuid import UUID
+
 from ringstead.api import (
     API_VERSION,
     Card,
     Command,
+    Erasure,
+    EventListener,
+    FeatureCode,
     JobSpec,
     NavItem,
     Permission,
+    PersonalData,
     PluginInfo,
     Route,
     SearchHit,
@@ -20,14 +26,22 @@ from ringstead.api.models import TenantSession
 from ringstead_voicemail import (
     __version__,
     cards,
-    deposit,
+    codes,
     forward_views,
+    greeting_views,
     jobs,
+    lamp,
     link_views,
     message_views,
+    notices,
+    organization_views,
     permissions,
+    privacy,
     rendering,
+    setting_views,
     settings,
+    switch_messages,
+    transcripts,
     views,
 )
 
@@ -58,6 +72,9 @@ def declare_routes() -> list[Route]:
         *message_views.routes(),
         *forward_views.routes(),
         *link_views.routes(),
+        *setting_views.routes(),
+        *greeting_views.routes(),
+        *organization_views.routes(),
     ]
 
 
@@ -72,7 +89,8 @@ def declare_navigation() -> list[NavItem]:
             icon="voicemail",
             order=100,
             tab=True,
-        )
+        ),
+        *organization_views.navigation(),
     ]
 
 
@@ -93,7 +111,7 @@ def declare_jobs() -> list[JobSpec]:
 
 @hookimpl
 def declare_switch_messages() -> list[SwitchMessage]:
-    return [SwitchMessage(path="voicemail", handle=deposit.receive_message)]
+    return switch_messages.switch_messages()
 
 
 @hookimpl
@@ -105,6 +123,26 @@ def declare_commands() -> list[Command]:
             run=rendering.render_again,
         )
     ]
+
+
+@hookimpl
+def declare_listeners() -> list[EventListener]:
+    return [*lamp.listeners(), *notices.listeners(), *transcripts.listeners()]
+
+
+@hookimpl
+def declare_feature_codes() -> list[FeatureCode]:
+    return codes.codes()
+
+
+@hookimpl
+def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
+    return privacy.export_person(session, subscriber_id)
+
+
+@hookimpl
+def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool) -> list[Erasure]:
+    return privacy.erase_person(session, subscriber_id, despite_hold)
 
 
 @hookimpl

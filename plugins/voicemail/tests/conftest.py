@@ -1,18 +1,22 @@
 """Fixtures of the voicemail tests: people with mailboxes, and messages in them."""
 
-from collections.abc import Callable
+import json
+import secrets
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from support.adapter import FakeAdapter, running_adapter
 from support.calls import node_key
 from support.voicemail import me, org_of
 
 from ringstead.api.blobs import org_blobs
 from ringstead.api.preferences import set_for_organization
-from ringstead.api.testing import Person, Tenants
+from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
+from ringstead.switch.nodes import create_node, set_adapter
 from ringstead_voicemail.mailboxes import lock_mailbox, own_mailbox
 from ringstead_voicemail.messages import Caller, add_message
 from ringstead_voicemail.models import Mailbox, Message, Recording
@@ -90,3 +94,26 @@ def decide(wsgi: Any, database: Database) -> Callable[..., None]:
             set_for_organization(session, declared, name, value)
 
     return store
+
+
+@pytest.fixture
+def adapter(database: Database, person: Person) -> Iterator[FakeAdapter]:
+    """The adapter of a switch of the person's partner; its node's key is `adapter.node_key`."""
+    with running_adapter() as running:
+        name = f"node-{secrets.token_hex(6)}"
+        with database.as_operator("tests", "a switch with an adapter") as session:
+            running.node_key = create_node(session, name, person.partner.id)
+            set_adapter(session, name, running.url, running.key)
+        yield running
+
+
+@pytest.fixture
+def tell(wsgi: Any) -> Callable[..., Any]:
+    """`tell(key, path, **body)`: a JSON message of a switch; the answer."""
+
+    def send(key: str, path: str, /, **body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        client = Client(wsgi, "127.0.0.1")
+        return client.post(f"/switch/v1/{path}", json.dumps(body), headers=headers, status="*")
+
+    return send

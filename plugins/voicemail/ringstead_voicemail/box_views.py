@@ -1,0 +1,29 @@
+"""Whose mailbox a settings page is about: one's own, or with `?box=` a shared one that one opens."""
+
+from uuid import UUID
+
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.request import Request
+
+from ringstead.api import TenantContext
+from ringstead_voicemail.mailboxes import find_mailbox
+from ringstead_voicemail.models import Mailbox
+from ringstead_voicemail.presenting import BASE
+
+
+def chosen_box(context: TenantContext, request: Request) -> Mailbox:
+    """The mailbox that the address or the form names. Raises HTTPNotFound for one that is not the reader's."""
+    text = request.GET.get("box", "") or request.POST.get("box", "")
+    try:
+        wanted = UUID(text) if text else None
+    except ValueError:
+        raise HTTPNotFound from None
+    box = find_mailbox(request.db, context.subscriber_id, wanted)
+    if box is None:
+        raise HTTPNotFound
+    return box
+
+
+def page_url(box: Mailbox, page: str) -> str:
+    """The address of a settings page of a mailbox."""
+    return f"{BASE}/{page}?box={box.id}" if box.is_shared else f"{BASE}/{page}"
