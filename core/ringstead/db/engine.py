@@ -78,6 +78,7 @@ class Database:
     def in_partner(self, partner_id: UUID) -> Iterator[TenantSession]:
         """A committed-on-exit session for what a partner lists across its organizations."""
         with TenantSession(self.app_engine, Scope(partner_id=partner_id)) as session, session.begin():
+            session.info.update(self._info)
             yield session
 
     @contextmanager

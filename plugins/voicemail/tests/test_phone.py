@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.adapter import FakeAdapter
-from support.voicemail import org_of, seconds_of, sound
+from support.voicemail import leave_recording, org_of, seconds_of, sound
 
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
@@ -145,7 +145,7 @@ def test_an_announced_recording_is_fetched_once_and_deleted_there(
     assert box_of(person).new_count == 1
 
 
-def test_what_cannot_be_deleted_there_is_stored_once(
+def test_what_was_stored_before_a_kill_is_only_deleted_there(
     wsgi: Any,
     person: Person,
     adapter: FakeAdapter,
@@ -153,22 +153,9 @@ def test_what_cannot_be_deleted_there_is_stored_once(
     where: dict[str, str],
     run_jobs: Callable[..., None],
     box_of: Callable[..., Mailbox],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ringstead.api.switch import Adapter, SwitchAway
-
     adapter.recordings["a.wav"] = sound()
-    tell(adapter.node_key, "events/voicemail", recording="a.wav", key="call-8", **where)
-    delete = Adapter.delete
-
-    def fail_once(self: Adapter, *path: str) -> None:
-        monkeypatch.setattr(Adapter, "delete", delete)
-        raise SwitchAway("killed before it was deleted")
-
-    monkeypatch.setattr(Adapter, "delete", fail_once)
-    with pytest.raises(ExceptionGroup):
-        run_jobs()
-    assert (box_of(person).new_count, len(adapter.recordings)) == (1, 1)
+    leave_recording(wsgi, adapter.node_key, person, sound(), idempotency_key="call-8")
     tell(adapter.node_key, "events/voicemail", recording="a.wav", key="call-8", **where)
     run_jobs()
     assert (box_of(person).new_count, adapter.recordings) == (1, {})
