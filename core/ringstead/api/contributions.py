@@ -114,6 +114,9 @@ class Card:
     order: int = 500
     link_route: str | None = None
     link_title: str | None = None
+    assets: tuple[str, ...] = ()
+    """Style sheets and script modules that it needs: files of the plugin's `static/` (`notes/card.css`), or the core's
+    `core/features.css`. The landing page links them while the card is on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 from webob import Request
 
 from ringstead.db.engine import DatabaseUrls
 from ringstead.demo.generator import End, Leg
+from ringstead.demo.messages import HEARD_AFTER, left_messages, voice_of, words_of
 from ringstead.settings import Settings
 
 # What a record says of how a leg ended, and the cause that goes with it (ITU-T Q.850).
@@ -58,13 +62,70 @@ class CallSender:
         lines = (json.dumps(to_record(leg, domain), ensure_ascii=False).encode() for leg in legs)
         return sum(self._post(batch) for batch in batches(lines, self._batch_bytes))
 
+    def leave_messages(self, domain: str, legs: Iterable[Leg], until: datetime) -> int:
+        """Leave the messages of legs that ended in a mailbox, and listen to the older ones on the phone; how many.
+
+        None where no plugin takes messages. Raises RecordsRefused.
+        """
+        left = left_messages(legs, until)
+        heard: dict[str, list[str]] = defaultdict(list)
+        for leg in left:
+            message = self._leave(domain, leg)
+            if message is None:
+                return 0
+            if leg.ended < until - HEARD_AFTER:
+                heard[leg.person.extension].append(message)
+        for extension, ids in heard.items():
+            self._tell(
+                "voicemail/act", {"domain": domain, "mailbox": extension, "do": "heard", "messages": ids}
+            )
+        return len(left)
+
+    def _leave(self, domain: str, leg: Leg) -> str | None:
+        number = leg.other.number or "anonymous"
+        data = {
+            "domain": domain,
+            "mailbox": leg.person.extension,
+            "number": number,
+            "name": leg.other.name or "",
+            "started_at": (leg.answered or leg.started).isoformat(),
+            "transcript": words_of(leg),
+        }
+        response = Request.blank(
+            f"/switch/v1/voicemail?{urlencode(data)}",
+            method="POST",
+            body=voice_of(leg),
+            content_type="audio/wav",
+            headers=self._headers() | {"Idempotency-Key": leg.key},
+        ).get_response(self._app)
+        if response.status_int == 404 and "mailbox" not in response.text:
+            return None
+        if response.status_int not in (200, 201):
+            raise RecordsRefused(f"{response.status}: {response.text[:1000]}")
+        return str(response.json["message"])
+
+    def _tell(self, path: str, body: dict[str, Any]) -> None:
+        request = Request.blank(
+            f"/switch/v1/{path}",
+            method="POST",
+            body=json.dumps(body).encode(),
+            content_type="application/json",
+            headers=self._headers(),
+        )
+        response = request.get_response(self._app)
+        if response.status_int != 200:
+            raise RecordsRefused(f"{response.status}: {response.text[:1000]}")
+
+    def _headers(self) -> dict[str, str]:
+        return {"Host": self._host, "Authorization": f"Bearer {self._key}"}
+
     def _post(self, body: bytes) -> int:
         request = Request.blank(
             "/switch/v1/cdr",
             method="POST",
             body=body,
             content_type="application/x-ndjson",
-            headers={"Host": self._host, "Authorization": f"Bearer {self._key}"},
+            headers=self._headers(),
         )
         response = request.get_response(self._app)
         if response.status_int == 404:

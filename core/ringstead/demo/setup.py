@@ -91,7 +91,9 @@ def send_calls(
                 if not part.hosts.sip:
                     continue  # a switch has no name for it, so it has no calls
                 try:
-                    sender.send(part.hosts.sip[0], legs_between(_office(plan, part), since, until))
+                    legs = legs_between(_office(plan, part), since, until)
+                    sender.send(part.hosts.sip[0], legs)
+                    sender.leave_messages(part.hosts.sip[0], legs, until)
                 except NobodyListens:
                     return False
                 except RecordsRefused as refused:

@@ -13,7 +13,19 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, DateTime, Float, Numeric, Select, Time, Uuid, func, literal_column, select
+from sqlalchemy import (
+    Date,
+    DateTime,
+    Float,
+    LargeBinary,
+    Numeric,
+    Select,
+    Time,
+    Uuid,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import Subquery
@@ -150,9 +162,16 @@ def _reader(column_type: object) -> Callable[[Any], Any] | None:
         return time_of_day.fromisoformat
     if isinstance(column_type, Uuid):
         return UUID
+    if isinstance(column_type, LargeBinary):
+        return _bytes
     if isinstance(column_type, Numeric) and not isinstance(column_type, Float) and column_type.asdecimal:
         return _decimal
     return None
+
+
+def _bytes(value: str) -> bytes:
+    # As PostgreSQL writes it in JSON: `\\x` and hexadecimal digits.
+    return bytes.fromhex(value.removeprefix("\\x"))
 
 
 def _decimal(value: float | int) -> Decimal:

@@ -28,6 +28,7 @@ from ringstead.plugins.faults import PluginFault
 from ringstead.plugins.shapes import accepts, misfit
 from ringstead.preferences.cascade import problem_with
 
+_CORE: Final = "core"
 _PERMISSION = re.compile(r"[a-z][a-z0-9_]*:[a-z][a-z0-9_]*:[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _PATTERN = re.compile(r"/|/[a-z0-9_\-.]+(/[A-Za-z0-9_\-.{}:\\\[\]+]+)*(/\*[a-z_]+)?")
@@ -209,6 +210,9 @@ def _check_card(plugin: str, card: Card, permissions: set[str], routes: Mapping[
     _prefixed(plugin, hook, "id", card.id)
     _known(plugin, hook, "permission", card.permission, permissions)
     _own_template(plugin, hook, "template", card.template)
+    for asset in card.assets:
+        if not asset.endswith((".css", ".js")) or asset.partition("/")[0] not in (plugin, _CORE):
+            raise PluginFault(plugin, hook, f"{asset!r} is no style sheet or script of the plugin", "assets")
     if card.link_route is not None:
         _linkable(plugin, hook, "link_route", card.link_route, "portal", routes)
 
@@ -234,6 +238,11 @@ def _check_templates(plugin: str, given: Contributions, folder: Path) -> None:
     for hook, field, template in _templates(given):
         if not (folder / template).is_file():
             raise PluginFault(plugin, hook, f"there is no file templates/{template} in its package", field)
+    for asset in (asset for card in given.cards for asset in card.assets):
+        owner, _slash, path = asset.partition("/")
+        if owner == plugin and not (folder.parent / "static" / path).is_file():
+            what = f"there is no file static/{path} in its package"
+            raise PluginFault(plugin, "declare_cards", what, "assets")
 
 
 def _templates(given: Contributions) -> Iterator[tuple[str, str, str]]:

@@ -133,6 +133,7 @@ def home(context: TenantContext, request: Request) -> dict[str, Any]:
             areas[owned.item.area].append(_view(request, result))
     return {
         "areas": areas,
+        "assets": list(dict.fromkeys(asset for owned in shown for asset in owned.item.assets)),
         "can_arrange": context.subscriber is not None and bool(allowed),
         "day": format_day(context.locale, today),
         "extension": context.subscriber.extension if context.subscriber else "",

@@ -1,14 +1,18 @@
 """Whose mailbox a settings page is about: one's own, or with `?box=` a shared one that one opens."""
 
+from typing import Any
 from uuid import UUID
 
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
 
-from ringstead.api import TenantContext
+from ringstead.api import TenantContext, translations
 from ringstead_voicemail.mailboxes import find_mailbox
 from ringstead_voicemail.models import Mailbox
+from ringstead_voicemail.permissions import GREETINGS, PIN, SETTINGS
 from ringstead_voicemail.presenting import BASE
+
+_ = translations("ringstead_voicemail")
 
 
 def chosen_box(context: TenantContext, request: Request) -> Mailbox:
@@ -22,6 +26,16 @@ def chosen_box(context: TenantContext, request: Request) -> Mailbox:
     if box is None:
         raise HTTPNotFound
     return box
+
+
+def tabs(context: TenantContext, box: Mailbox) -> list[tuple[str, Any, str]]:
+    """The settings pages of a mailbox that the reader may use: name, title, address."""
+    pages = (
+        ("settings", _("Settings"), SETTINGS),
+        ("greetings", _("Greetings"), GREETINGS),
+        ("pin", _("PIN"), PIN),
+    )
+    return [(name, title, page_url(box, name)) for name, title, right in pages if context.can(right.name)]
 
 
 def page_url(box: Mailbox, page: str) -> str:

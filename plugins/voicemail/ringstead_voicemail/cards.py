@@ -33,6 +33,7 @@ def cards() -> list[Card]:
             order=100,
             link_route="voicemail.list",
             link_title=_("All messages"),
+            assets=("core/features.css", "voicemail/voicemail.css", "voicemail/player.js"),
         )
     ]
 

@@ -44,7 +44,7 @@ _PROMISED: Final = 0.95
 _MP3_RATES: Final = (16000, 22050, 24000, 32000, 44100, 48000)
 _LARGEST_PAGE: Final = 65307  # bytes, RFC 3533, section 6
 _SILENT: Final = 100  # of 32,768: about -50 dBFS
-_LOUDNESS: Final = 0.3  # of full height: where the loudness of speech is drawn
+_LOUDNESS: Final = 0.4  # of full height: where the loudness of speech is drawn
 
 _TOO_DEAR: Final = "Reading it takes more time or memory than a message may; send it as WAV."
 MEMORY: Final = 768 * 1024 * 1024
@@ -116,7 +116,7 @@ class _Output:
 
 
 class _Meter:
-    """The waveform: the highest peak of each hundredth of a second, gathered to bars at the end.
+    """The waveform: the peak of each hundredth of a second, gathered to bars by their mean at the end.
 
     Heights are relative to the loudness of what is not silence (its root mean square), so that a quiet voice fills the
     picture like a loud one, and a single click does not flatten the rest.
@@ -150,7 +150,7 @@ class _Meter:
             return bytes(BARS)
         peaks = np.concatenate(self._peaks)
         edges = np.linspace(0, len(peaks), BARS + 1).astype(int)
-        heights = np.array([peaks[start : max(end, start + 1)].max() for start, end in pairwise(edges)])
+        heights = np.array([peaks[start : max(end, start + 1)].mean() for start, end in pairwise(edges)])
         loudness = (self._energy / self._loud) ** 0.5
         return bytes(np.clip(heights / loudness * _LOUDNESS * 255, 0, 255).astype(np.uint8))
 

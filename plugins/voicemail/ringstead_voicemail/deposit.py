@@ -55,13 +55,15 @@ class DepositRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallData:
-    """What a switch says of a recording. `key` names it for ever, among those of its node."""
+    """What a switch says of a recording. `key` names it for ever, among those of its node. `transcript` is what it has
+    written down of it already, if it does that."""
 
     key: str
     mailbox: str
     number: str | None
     name: str | None
     started_at: datetime
+    transcript: str = ""
 
     @classmethod
     def read(cls, values: Any, key: str, now: datetime) -> "CallData":
@@ -78,6 +80,7 @@ class CallData:
             number=_text(values, "number", 64) or None,
             name=_text(values, "name", 128) or None,
             started_at=_time(_text(values, "started_at", 64), now),
+            transcript=_text(values, "transcript", 2000),
         )
 
 
@@ -184,6 +187,8 @@ def _put(session: TenantSession, target: Target, call: CallData, stored: Stored,
         what = f"Mailbox {call.mailbox} is full. Its owner has to delete messages before it takes another."
         raise DepositRefused(422, "Mailbox full", what)
     recording = add_recording(session, stored, MESSAGE_RENDITIONS)
+    if call.transcript:
+        recording.transcript_state, recording.transcript = "done", call.transcript
     caller = _caller(session, call, str(target.preferences["core.region"]))
     add_message(session, mailbox, recording, caller, call.started_at, message_id=message_id)
     return message_id

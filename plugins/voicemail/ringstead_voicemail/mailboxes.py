@@ -14,7 +14,7 @@ from ringstead.api.preferences import Preferences, load_preferences
 from ringstead_voicemail.models import Mailbox, MailboxMember, Message
 from ringstead_voicemail.settings import QUOTA_MB, settings
 
-_MEGABYTE: Final = 1024 * 1024
+_MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class Shown:
         return self.row.heard_at is None
 
     @property
+    def dial_url(self) -> str | None:
+        """The address that calls back; None for a withheld number."""
+        return None if self.dial is None else dial_url(self.dial)
+
+    @property
     def wave(self) -> Wave:
         """The whole waveform."""
         return wave_of(self.row.peaks, 130)

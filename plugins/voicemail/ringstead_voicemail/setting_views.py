@@ -25,12 +25,12 @@ from ringstead.api.secrets import (
 )
 from ringstead.api.transcribing import NOBODY
 from ringstead.api.work import queue_mail
-from ringstead_voicemail.box_views import chosen_box, page_url
+from ringstead_voicemail.box_views import chosen_box, page_url, tabs
 from ringstead_voicemail.lamp import lamp_state, queue_lamp
 from ringstead_voicemail.mailboxes import lock_mailbox, room_in
 from ringstead_voicemail.models import Mailbox, NotificationAddress
 from ringstead_voicemail.notices import AFTER_MAIL, NOTIFY
-from ringstead_voicemail.permissions import GREETINGS, PIN, SETTINGS
+from ringstead_voicemail.permissions import PIN, SETTINGS
 from ringstead_voicemail.pin import PinPolicy, count_failure, count_success, tries_left
 from ringstead_voicemail.presenting import BASE
 from ringstead_voicemail.settings import MESSAGE_SECONDS, TRANSCRIBER
@@ -296,7 +296,7 @@ def _pin_page(
         "box": box,
         "policy": PinPolicy.of(context.preferences),
         "page_url": page_url(box, "pin"),
-        "settings_url": page_url(box, PAGE),
+        "tabs": tabs(context, box),
         "errors": errors or {},
     }
 
@@ -308,8 +308,7 @@ def _page(
         "box": box,
         "list_url": f"{BASE}?box={box.id}" if box.is_shared else BASE,
         "page_url": page_url(box, PAGE),
-        "greetings_url": page_url(box, "greetings") if context.can(GREETINGS.name) else None,
-        "pin_url": page_url(box, "pin") if context.can(PIN.name) else None,
+        "tabs": tabs(context, box),
         "addresses": _addresses(request, box),
         "prompts": [(name, *PROMPTS[name], {**DEFAULT_PROMPTS, **box.prompts}[name]) for name in PROMPTS],
         "languages": _languages(request),

@@ -133,6 +133,21 @@ document.addEventListener('keydown', (event) => {
   toggle(player);
 });
 
+// --- Deleting from a card: the same form as on the mailbox page, whose answer offers to undo it -------------
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-trash]');
+  if (!button) return;
+  const form = document.createElement('form');
+  form.method = 'post';
+  form.action = '/voicemail/messages';
+  const fields = { csrf_token: token(), id: button.dataset.trash, do: 'trash', back: location.pathname };
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(Object.assign(document.createElement('input'), { type: 'hidden', name, value }));
+  }
+  document.body.append(form);
+  form.submit();
+});
+
 // --- Selecting --------------------------------------------------------------------------------------
 function countSelected(form) {
   const count = findAll('.check:checked', form).length;
