@@ -10,8 +10,9 @@ import pytest
 from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import Engine, event, select
 from support import matrix
-from support.calls import order_file, record_calls
+from support.calls import node_key, order_file, record_calls
 from support.people import make_groups
+from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db import session as wall_one
@@ -19,7 +20,7 @@ from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.tenancy.models import Organization, Partner, WebSession
 
-FEATURES = ("calllogs",)
+FEATURES = ("calllogs", "voicemail")
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class Side:
     organization: Organization
     people: dict[str, Person]
     things: Mapping[str, Any]
-    calls: Mapping[str, str]
-    files: Mapping[str, str]
+    owned: Mapping[str, Mapping[str, str]]
+    """Ids of what a person has, by role and by the word for it in paths: call, file, message, greeting."""
+
+    def things_of(self, role: str) -> dict[str, Any]:
+        """What the paths may name of a person; of a subscriber's for roles that have none."""
+        return {**self.things, **self.owned.get(role, self.owned["subscriber"])}
 
 
 @pytest.fixture
@@ -50,15 +55,20 @@ def make_side(
         for role in ("partner_support", "partner_admin"):
             people[role] = tenants.staff(partner, role, f"Staff {secret}")
         tenants.session_token(people["subscriber"])
-        calls = {
-            role: record_calls(wsgi, people[role], 3, f"Caller {secret}")[0]
+        key = node_key(wsgi)
+        owned = {
+            role: {
+                "call": record_calls(wsgi, people[role], 3, f"Caller {secret}")[0],
+                "file": order_file(portal(people[role])),
+                "message": leave_recording(wsgi, key, people[role], name=f"Caller {secret}").json["message"],
+                "greeting": add_greeting(wsgi, people[role], f"Greeting {secret}"),
+            }
             for role in ("subscriber", "org_admin")
         }
-        files = {role: order_file(portal(people[role])) for role in calls}
         run_jobs()
         slug = f"g-{secrets.token_hex(8)}"
         make_groups(tenants, wsgi, slug, [people["subscriber"], people["org_admin"]], f"Group {secret}")
-        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, calls, files)
+        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, owned)
 
     return make
 
@@ -94,7 +104,8 @@ def ask(client: Client, route: Any, expected: matrix.Expected, things: Mapping[s
         return client.get(path, status="*")
     token = client.csrf_token or visitor_token(client)
     headers = {"Origin": f"http://{client.host}"}
-    return client.post(path, {"csrf_token": token, **expected.form}, headers=headers, status="*")
+    form = {name: value.format(**things) for name, value in expected.form.items()}
+    return client.post(path, {"csrf_token": token, **form}, headers=headers, status="*")
 
 
 def visitor_token(client: Client) -> str:
@@ -134,12 +145,7 @@ def test_own_things(
     for route in all_routes(wsgi):
         expected = matrix.MATRIX[route.name]
         client = client_for(role, side, route.site, portal, console, visitor)
-        things = {
-            **side.things,
-            "call": side.calls.get(role, side.calls["subscriber"]),
-            "file": side.files.get(role, side.files["subscriber"]),
-            "session": session_of(database, side, role, route.site),
-        }
+        things = side.things_of(role) | {"session": session_of(database, side, role, route.site)}
         status = ask(client, route, expected, things).status_int
         if status != expected.status(role):
             wrong[route.name] = f"{status} instead of {expected.status(role)}"
@@ -167,12 +173,8 @@ def test_things_of_others(
         if expected.foreign is None:
             continue
         client = client_for(role, side, route.site, portal, console, visitor)
-        things = {
-            **other.things,
-            "call": other.calls["subscriber"],
-            "file": other.files["subscriber"],
-            "session": session_of(database, other, "subscriber", "portal"),
-        }
+        things = other.things_of("subscriber")
+        things["session"] = session_of(database, other, "subscriber", "portal")
         response = ask(client, route, expected, things)
         want = expected.foreign if expected.lets_in(role) else expected.visitor
         is_partners = whose == "other organization" and "{org}" in expected.path
@@ -215,12 +217,8 @@ def test_anothers_thing_takes_the_same_work_as_one_that_does_not_exist(
     """The same statements in the same order, so that the time an answer takes tells nothing either."""
     side = make_side("amber")
     other = make_side("cobalt", side.partner if whose == "other organization" else None)
-    foreign = {
-        **other.things,
-        "call": other.calls["subscriber"],
-        "file": other.files["subscriber"],
-        "session": session_of(database, other, "subscriber", "portal"),
-    }
+    foreign = other.things_of("subscriber")
+    foreign["session"] = session_of(database, other, "subscriber", "portal")
     compared = 0
     for route in all_routes(wsgi):
         expected = matrix.MATRIX[route.name]
@@ -275,8 +273,7 @@ def test_a_feature_that_is_off_does_not_exist(
     wrong = {}
     for route in all_routes(wsgi):
         if route.name.partition(".")[0] in FEATURES:
-            things = {**side.things, "call": side.calls[role], "file": side.files[role]}
-            status = ask(client, route, matrix.MATRIX[route.name], things).status_int
+            status = ask(client, route, matrix.MATRIX[route.name], side.things_of(role)).status_int
             if status != 404:
                 wrong[route.name] = status
     assert wrong == {}

@@ -70,6 +70,7 @@ CORE = {
     "core.home": portal("/", 200),
     "core.arrange": portal("/home/arrange", 200),
     "core.arrange_change": portal("/home/arrange", 303, do="hide", card="calllogs.recent"),
+    "core.call": portal("/call", 303, number="+12125550100"),
     "core.search": portal("/search?q=sam", 200),
     "core.more": portal("/more", 200),
     "core.more_console": console("/more", 200, 200),
@@ -161,7 +162,39 @@ CALLLOGS = {
     **of_others("organization", subscriber=403),
 }
 
-MATRIX: dict[str, Expected] = CORE | CALLLOGS
+MESSAGE = "/voicemail/messages/{message}"
+GREETING = "/voicemail/greetings/{greeting}"
+VOICEMAIL = {
+    "voicemail.list": portal("/voicemail", 200),
+    "voicemail.message": portal(MESSAGE, 200, foreign=404),
+    "voicemail.act": portal("/voicemail/messages", 303, foreign=404, id="{message}", do="heard"),
+    "voicemail.zip": portal("/voicemail/messages.zip?id={message}", 200, foreign=404),
+    "voicemail.audio": portal(f"{MESSAGE}/audio", 200, foreign=404),
+    "voicemail.download": portal(f"{MESSAGE}/download", 200, foreign=404),
+    "voicemail.forward": portal(f"{MESSAGE}/forward", 200, foreign=404),
+    "voicemail.forward.send": portal(f"{MESSAGE}/forward", 422, foreign=404, extension=""),
+    "voicemail.links.revoke": portal(f"{MESSAGE}/links", 303, foreign=404),
+    # What the token names, and nothing else: tests of the plugin follow a link to other partners.
+    "voicemail.link": portal("/voicemail/link/nonsense", 404, visitor=404),
+    "voicemail.link.act": portal("/voicemail/link/nonsense", 404, visitor=404, do="heard"),
+    "voicemail.link.audio": portal("/voicemail/link/nonsense/audio", 404, visitor=404),
+    "voicemail.confirm": portal("/voicemail/confirm/nonsense", 200, visitor=200),
+    "voicemail.confirm.do": portal("/voicemail/confirm/nonsense", 200, visitor=200),
+    "voicemail.settings": portal("/voicemail/settings", 200),
+    "voicemail.settings.change": portal("/voicemail/settings", 303, do="lamp"),
+    "voicemail.pin": portal("/voicemail/pin", 200),
+    "voicemail.pin.change": portal("/voicemail/pin", 422, pin="1"),
+    "voicemail.greetings": portal("/voicemail/greetings", 200),
+    "voicemail.greetings.add": portal("/voicemail/greetings", 422),
+    "voicemail.greetings.change": portal(GREETING, 303, foreign=404, do="stop"),
+    "voicemail.greetings.sound": portal(f"{GREETING}/audio", 200, foreign=404),
+    "voicemail.organization": Expected("/voicemail/organization", TO_SIGN_IN, subscriber=403, org_admin=200),
+    "voicemail.organization.change": Expected(
+        "/voicemail/organization", TO_SIGN_IN, subscriber=403, org_admin=422, form={"do": "clear_pin"}
+    ),
+}
+
+MATRIX: dict[str, Expected] = CORE | CALLLOGS | VOICEMAIL
 
 # Served to everybody, and knowing no tenant's rows: files, brand, health, the start page of platform hosts, the switch
 # interface (its nodes have keys).

@@ -6,7 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from ringstead.api.blobs import org_blobs
 from ringstead.api.testing import Client, Person
+from ringstead_voicemail import greetings
+from ringstead_voicemail.mailboxes import own_mailbox
+from ringstead_voicemail.taking_in import GREETING_RENDITIONS, take_in
 
 
 def org_of(person: Person) -> UUID:
@@ -62,3 +66,11 @@ def post_as_guest(guest: Client, url: str, **values: str) -> Any:
     """Send the form of a page that nobody signs in for."""
     token = guest.get(url).html.find("input", {"name": "csrf_token"})["value"]
     return guest.post(url, {"csrf_token": token, **values}, headers={"Origin": f"http://{guest.host}"})
+
+
+def add_greeting(app: Any, person: Person, title: str) -> str:
+    """A greeting in a person's own mailbox; its id."""
+    with app.database.run_as(org_of(person)) as session:
+        box = own_mailbox(session, me(person))
+        recording = take_in(session, org_blobs(session), [sound(1)], 90, GREETING_RENDITIONS)
+        return str(greetings.add_greeting(session, box, recording, "unavailable", title).id)
