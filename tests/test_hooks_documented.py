@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 from support.installation import ROOT
 
-from ringstead.api import CallAction, Erasure, PersonalData, PluginInfo, SearchHit, contributions, hookspecs
+from ringstead.api import (
+    CallAction,
+    CallerName,
+    Erasure,
+    PersonalData,
+    PluginInfo,
+    SearchHit,
+    Situation,
+    contributions,
+    hookspecs,
+)
 from ringstead.plugins.loader import load_plugins
 
 PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -26,6 +36,8 @@ RETURNED: dict[str, type] = {
     "plugin_info": PluginInfo,
     "search": SearchHit,
     "call_actions": CallAction,
+    "name_callers": CallerName,
+    "situations": Situation,
     "export_person": PersonalData,
     "erase_person": Erasure,
 }

@@ -41,6 +41,7 @@ ROOMS = (
     "web.assets",
     "web.errors",
     "web.platform",
+    "web.demo_mail",
     "auth.services",
     "switch",
 )

@@ -86,7 +86,10 @@ def test_a_body_that_is_no_form_is_refused_by_every_page(
             client = visitor(partner, route.site)
             path = re.sub(r"\{[^}]*\}", "x", route.pattern)
             answer = send_as(client, kind, path, b"a=1")
-            if answer.status_int != 415 or "Harbour" not in answer.text or FORM not in answer.text:
+            if route.uploads and kind.startswith("multipart/"):
+                if answer.status_int != 400:  # a form with files that is none
+                    wrong[route.name, kind] = answer.status
+            elif answer.status_int != 415 or "Harbour" not in answer.text or FORM not in answer.text:
                 wrong[route.name, kind] = answer.status
     assert wrong == {}
 

@@ -199,3 +199,5 @@ MATRIX: dict[str, Expected] = CORE | CALLLOGS | VOICEMAIL
 # Served to everybody, and knowing no tenant's rows: files, brand, health, the start page of platform hosts, the switch
 # interface (its nodes have keys).
 WITHOUT_TENANT = {"static", "brand", "favicon", "robots", "healthz", "platform.start", "switch"}
+# Mail of the demo, on platform hosts and only there; elsewhere 404.
+WITHOUT_TENANT |= {"demo_mail.list", "demo_mail.mail", "demo_mail.html", "demo_mail.file"}

@@ -11,12 +11,14 @@ from ringstead.api import (
     Card,
     Command,
     EventListener,
+    FeatureCode,
     JobSpec,
     NavItem,
     Permission,
     Route,
     Setting,
     SwitchMessage,
+    Transcriber,
 )
 from ringstead.plugins.checks import collect
 from ringstead.plugins.faults import PluginFault
@@ -97,6 +99,12 @@ GOOD: dict[str, Any] = {
     "declare_listeners": [listener()],
     "declare_switch_messages": [message()],
     "declare_commands": [command()],
+    "declare_transcribers": [
+        Transcriber(name="sample.scribe", title="Scribe", transcribe=lambda words: None),
+    ],
+    "declare_feature_codes": [
+        FeatureCode(name="sample.code", title="Code", code="*77", answer=lambda session, call: None),
+    ],
 }
 
 

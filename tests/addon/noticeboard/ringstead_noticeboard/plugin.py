@@ -1,5 +1,7 @@
 """Everything that the notice board contributes."""
 
+from uuid import UUID
+
 from ringstead.api import (
     API_VERSION,
     SIGNED_IN,
@@ -14,6 +16,7 @@ from ringstead.api import (
     Route,
     SearchHit,
     Setting,
+    Situation,
     TenantContext,
     hookimpl,
     translations,
@@ -123,6 +126,12 @@ def declare_jobs() -> list[JobSpec]:
 @hookimpl
 def declare_listeners() -> list[EventListener]:
     return [EventListener(name="noticeboard.announce", event=NoticePosted, handle=announce)]
+
+
+@hookimpl
+def situations(session: TenantSession, subscriber_id: UUID) -> list[Situation]:
+    posted = bool(services.all_notices(session))
+    return [Situation(id="noticeboard.posted", title=_("There is a notice"), is_now=posted)]
 
 
 @hookimpl
