@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from support import matrix
-from support.calls import file_of, record_calls
+from support.calls import file_of, node_key, record_calls
 from support.people import make_groups
+from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Tenants
 from ringstead.db.engine import Database
@@ -26,7 +27,7 @@ def test_every_text_is_translated(
     site: str, pseudo_wsgi: Any, tenants: Tenants, portal: Any, console: Any, visitor: Any, database: Database
 ) -> None:
     partner = tenants.partner("Harbour")
-    organization = tenants.organization(partner, "calllogs", name="Qqq")
+    organization = tenants.organization(partner, "calllogs", "voicemail", name="Qqq")
     person = tenants.person(organization, "Qqq", "org_admin")
     make_groups(tenants, pseudo_wsgi, "qqq", [person])
     calls = record_calls(pseudo_wsgi, person, 4, name="Qqq") if site == "portal" else ["none"]
@@ -41,6 +42,8 @@ def test_every_text_is_translated(
         "session": "none",
         "group": "qqq",
         "file": file_of(database, person),
+        "message": leave_recording(pseudo_wsgi, node_key(pseudo_wsgi), person, name="Qqq").json["message"],
+        "greeting": add_greeting(pseudo_wsgi, person, "Qqq"),
     }
     found = {}
     for client in (visitor(partner, site, pseudo_wsgi), signed_in):
