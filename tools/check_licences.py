@@ -4,7 +4,7 @@ Walks from our distributions through what they require at run time (not the tool
 licence from the installed metadata, and the licences of vendored front-end files from their `vendored.toml`.
 
 LGPL is allowed for a library that is installed beside ours, unchanged and replaceable: psycopg, the only PostgreSQL
-driver of its rank, is such a one. GPL and AGPL are not, and neither is a licence that nobody has read.
+driver of its rank, is such a one, and so are soxr (resampling) and zipstream-ng. GPL and AGPL are not, and neither is a licence that nobody has read.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ALLOWED: Final = {
     "BSD-3-Clause",
     "CC0-1.0",
     "ISC",
+    "LGPL-2.1-or-later",
     "LGPL-3.0-only",
     "LGPL-3.0-or-later",
     "LicenseRef-Repoze-BSD-derived",
@@ -43,6 +44,7 @@ ALLOWED: Final = {
     "Python-2.0",
     "Unlicense",
     "ZPL-2.1",
+    "Zlib",
 }
 # What older metadata says instead of an SPDX identifier. A classifier's last part, or the licence field.
 SPELLINGS: Final = {
