@@ -49,7 +49,7 @@ DATABASE = "bench"
 BYPASS = "ringstead_bench"
 """A role that row-level security does not hold: for the pages it is compared with."""
 PARTNERS, ORGANIZATIONS, SUBSCRIBERS = 3, 4, 20
-ADDONS = 9
+ADDONS = 8
 DAYS = 90
 TIME_ZONE = "Europe/Vienna"
 
@@ -76,7 +76,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where everything is. `addons` is the folder of the nine small plugins, to be put on the import path."""
+    """Where everything is. `addons` is the folder of the eight small plugins, to be put on the import path."""
 
     server: EmbeddedPostgres
     urls: DatabaseUrls
@@ -95,7 +95,7 @@ class World:
     ) -> dict[str, str]:
         """The environment of a process of the portal: ten plugins, or (`addons=False`) none at all."""
         if not addons:
-            settings["disabled_plugins"] = ("calllogs",)
+            settings["disabled_plugins"] = ("calllogs", "voicemail")
         wanted = load_settings({}, var_dir=self.folder / "var", log_level="error", **settings)
         path = [str(ROOT), *([str(self.addons)] if addons else [])]
         return child_environment(wanted, urls or self.urls) | {"PYTHONPATH": os.pathsep.join(path)}
@@ -173,7 +173,7 @@ def _people(urls: DatabaseUrls, addons: list[str]) -> tuple[list[Visitor], str]:
             session.flush()
             session.add(Host(name=f"voice.{partner.slug}.test", partner_id=partner.id, kind="portal"))
             for order in range(ORGANIZATIONS):
-                visitors += _organization(session, partner, order, ["calllogs", *addons])
+                visitors += _organization(session, partner, order, ["calllogs", "voicemail", *addons])
     database.dispose()
     return visitors, key
 

@@ -16,9 +16,11 @@ from support import fuzzing, matrix
 from support.calls import file_of, node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded
 from support.people import belongs_to, make_groups, reset_token, session_of
+from support.voicemail import add_greeting, address_to_confirm, leave_recording, open_link
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
 from ringstead.auth.passwords import Passwords
+from ringstead.switch.nodes import create_node, set_adapter
 from ringstead.tenancy.models import Account
 
 pytestmark = pytest.mark.fuzz
@@ -57,8 +59,8 @@ class House:
     def __init__(self, app: Any, tenants: Tenants, chance: Chance) -> None:
         self.app, self.tenants, self.chance = app, tenants, chance
         self.partner = tenants.partner()
-        self.organization = tenants.organization(self.partner, "calllogs")
-        self.other = tenants.organization(self.partner, "calllogs")
+        self.organization = tenants.organization(self.partner, "calllogs", "voicemail")
+        self.other = tenants.organization(self.partner, "calllogs", "voicemail")
         self.password_hash = app.registry["ringstead.passwords"].hash(PASSWORD)
         self.actors = {site: [self.actor(site, None), *self.people(site)] for site in ("portal", "console")}
         members = [actor.person for actor in self.actors["portal"] if actor.person]
@@ -68,9 +70,18 @@ class House:
             for actor in self.actors["portal"]
             if actor.person
         }
-        for actor in self.actors["portal"]:
-            if actor.person:
-                file_of(tenants.database, actor.person)
+        key = node_key(app)
+        self.messages = {
+            one: leave_recording(app, key, one, number="+12125550147").json["message"] for one in self.calls
+        }
+        self.greetings = {one: add_greeting(app, one, "Greeting") for one in self.calls}
+        self.links = {one: open_link(app, one, message) for one, message in self.messages.items()}
+        self.confirmations = {one: address_to_confirm(app, one) for one in self.calls}
+        with app.database.as_operator("tests", "a switch that nobody hears") as session:
+            create_node(session, f"fuzz-{self.partner.slug}", self.partner.id)
+            set_adapter(session, f"fuzz-{self.partner.slug}", "http://127.0.0.1:9", None)
+        for one in self.calls:
+            file_of(tenants.database, one)
         self.routes = [owned.item for owned in app.registry["ringstead.plugins"].routes()]
         self.forms = Forms(self.routes)
         for route in self.routes:
@@ -102,11 +113,17 @@ class House:
     def path(self, route: Any, actor: Actor) -> str:
         """An address of a route that names something that there is."""
         someone = actor.person or self.actors[route.site][-1].person
-        if "{token}" in route.pattern:
+        if route.pattern.startswith("/reset/"):
             return f"/reset/{reset_token(self.tenants, someone)}"
+        for page, of_whom in (("voicemail.link", self.links), ("voicemail.confirm", self.confirmations)):
+            if route.name.startswith(page):
+                path = next(iter(of_whom.values()))
+                return f"{path}/audio" if route.name.endswith(".audio") else path
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
+        things["message"] = self.messages.get(someone, "none")
+        things["greeting"] = self.greetings.get(someone, "none")
         things["file"] = file_of(self.tenants.database, someone) if "/downloads/" in route.pattern else "none"
         if "/sessions/" in route.pattern:
             token = self.tenants.session_token(someone, route.site)

@@ -4,7 +4,8 @@ Walks from our distributions through what they require at run time (not the tool
 licence from the installed metadata, and the licences of vendored front-end files from their `vendored.toml`.
 
 LGPL is allowed for a library that is installed beside ours, unchanged and replaceable: psycopg, the only PostgreSQL
-driver of its rank, is such a one, and so are soxr (resampling) and zipstream-ng. GPL and AGPL are not, and neither is a licence that nobody has read.
+driver of its rank, is such a one, and so are soxr (resampling) and zipstream-ng. GPL and AGPL are not, and neither is a
+licence that nobody has read.
 """
 
 from __future__ import annotations

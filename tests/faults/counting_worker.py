@@ -14,6 +14,7 @@ from ringstead.db.engine import Database
 from ringstead.events import Dispatcher
 from ringstead.jobs.runner import JobRunner, Timing
 from ringstead.logs import configure_logging
+from ringstead.resources import session_info
 from ringstead.settings import load_settings
 from ringstead.worker import all_jobs
 
@@ -27,7 +28,7 @@ def main() -> None:
         JobSpec(name="core.effect", run=effect_job, attempts=30),
     ]
     jobs = {**all_jobs(settings, registry), **{spec.name: spec for spec in extra}}
-    database = Database(database_urls(settings), pool_size=4)
+    database = Database(database_urls(settings), pool_size=4, info=session_info(settings, registry))
     JobRunner(jobs, database, 4, Timing(heartbeat=0.5, stalled=3.0, poll=0.5, restart=0.2)).run()
 
 

@@ -7,9 +7,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from ringstead.api.blobs import org_blobs
+from ringstead.api.secrets import sign
 from ringstead.api.testing import Client, Person
-from ringstead_voicemail import greetings
+from ringstead_voicemail import greetings, links
 from ringstead_voicemail.mailboxes import own_mailbox
+from ringstead_voicemail.models import Message, NotificationAddress
+from ringstead_voicemail.setting_views import PURPOSE
 from ringstead_voicemail.taking_in import GREETING_RENDITIONS, take_in
 
 
@@ -74,3 +77,22 @@ def add_greeting(app: Any, person: Person, title: str) -> str:
         box = own_mailbox(session, me(person))
         recording = take_in(session, org_blobs(session), [sound(1)], 90, GREETING_RENDITIONS)
         return str(greetings.add_greeting(session, box, recording, "unavailable", title).id)
+
+
+def open_link(app: Any, person: Person, message: str) -> str:
+    """A link that plays a person's message; its path."""
+    with app.database.run_as(org_of(person)) as session:
+        found = session.get_one(Message, (org_of(person), UUID(message)))
+        return links.create_link(session, found, "guest@example.net", 7)
+
+
+def address_to_confirm(app: Any, person: Person) -> str:
+    """The path at which somebody confirms an address of a person's mailbox."""
+    with app.database.run_as(org_of(person)) as session:
+        address = NotificationAddress(
+            mailbox_id=own_mailbox(session, me(person)).id, email="guest@example.net"
+        )
+        session.add(address)
+        session.flush()
+        named = {"org": str(org_of(person)), "address": str(address.id)}
+        return f"/voicemail/confirm/{sign(session, PURPOSE, named)}"

@@ -22,7 +22,7 @@ _MOST_OFFERED = 500
 
 def routes() -> list[Route]:
     """The page, and its forms."""
-    one = r"/voicemail/messages/{id:[0-9a-f\-]{36}}"
+    one = "/voicemail/messages/{id}"
     return [
         Route(
             name="voicemail.forward",

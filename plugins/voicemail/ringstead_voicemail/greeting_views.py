@@ -60,7 +60,7 @@ def routes() -> list[Route]:
         ),
         Route(
             name="voicemail.greetings.change",
-            pattern=r"/voicemail/greetings/{id:[0-9a-f\-]{36}}",
+            pattern="/voicemail/greetings/{id}",
             view=change,
             permission=GREETINGS.name,
             methods=("POST",),
@@ -68,7 +68,7 @@ def routes() -> list[Route]:
         ),
         Route(
             name="voicemail.greetings.sound",
-            pattern=r"/voicemail/greetings/{id:[0-9a-f\-]{36}}/audio",
+            pattern="/voicemail/greetings/{id}/audio",
             view=send_sound,
             permission=GREETINGS.name,
         ),

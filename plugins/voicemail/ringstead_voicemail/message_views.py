@@ -38,7 +38,7 @@ DONE: Final = {
 
 def routes() -> list[Route]:
     """Actions and files."""
-    one = r"/voicemail/messages/{id:[0-9a-f\-]{36}}"
+    one = "/voicemail/messages/{id}"
     return [
         Route(
             name="voicemail.act",

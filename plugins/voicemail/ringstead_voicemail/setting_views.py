@@ -188,26 +188,30 @@ def _addresses(request: Request, box: Mailbox) -> list[NotificationAddress]:
 
 def show_confirmation(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /voicemail/confirm/{token}`: the page behind the link in the mail, with a button."""
-    return {"is_good": _named(request) is not None, "is_done": False}
+    return _confirmation(request, _named(request) is not None)
 
 
 def confirm_address(context: TenantContext, request: Request) -> dict[str, Any]:
     """`POST /voicemail/confirm/{token}`: from now on this address hears of new messages."""
     named = _named(request)
     if named is None:
-        return {"is_good": False, "is_done": False}
+        return _confirmation(request, False)
     org_id, address_id = named
     digest = hashlib.sha256(request.matchdict["token"].encode()).digest()
     try:
         with request.database.run_as(org_id) as session:
             address = session.get(NotificationAddress, (org_id, address_id))
             if session.scope.partner_id != context.partner.id or address is None:
-                return {"is_good": False, "is_done": False}
+                return _confirmation(request, False)
             if address.verified_at is None and address.token_hash == digest:
                 address.verified_at = datetime.now(UTC)
-            return {"is_good": True, "is_done": address.verified_at is not None}
+            return _confirmation(request, True, address.verified_at is not None)
     except TenantScopeMissing:
-        return {"is_good": False, "is_done": False}
+        return _confirmation(request, False)
+
+
+def _confirmation(request: Request, is_good: bool, is_done: bool = False) -> dict[str, Any]:
+    return {"is_good": is_good, "is_done": is_done, "page_url": request.path}
 
 
 def _named(request: Request) -> tuple[UUID, UUID] | None:

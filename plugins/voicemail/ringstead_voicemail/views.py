@@ -35,7 +35,7 @@ def routes() -> list[Route]:
         ),
         Route(
             name="voicemail.message",
-            pattern=r"/voicemail/messages/{id:[0-9a-f\-]{36}}",
+            pattern="/voicemail/messages/{id}",
             view=show_message,
             permission=LISTEN.name,
             renderer="voicemail/mailbox.pt",
