@@ -1,5 +1,6 @@
 """Whose mailbox a settings page is about: one's own, or with `?box=` a shared one that one opens."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,14 @@ from ringstead_voicemail.presenting import BASE
 _ = translations("ringstead_voicemail")
 
 
+def form_of(request: Request) -> Mapping[str, Any]:
+    """What a form has sent; nothing for a page that is only looked at, whatever body came with it."""
+    return request.POST if request.method == "POST" else {}
+
+
 def chosen_box(context: TenantContext, request: Request) -> Mailbox:
     """The mailbox that the address or the form names. Raises HTTPNotFound for one that is not the reader's."""
-    text = request.GET.get("box", "") or request.POST.get("box", "")
+    text = request.GET.get("box", "") or form_of(request).get("box", "")
     try:
         wanted = UUID(text) if text else None
     except ValueError:

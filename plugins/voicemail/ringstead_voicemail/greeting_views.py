@@ -13,7 +13,7 @@ from ringstead.api.blobs import org_blobs
 from ringstead.api.directory import situations_of
 from ringstead.api.files import BlobFile, Upload, blob_response
 from ringstead.api.formatting import formats_of
-from ringstead_voicemail.box_views import chosen_box, page_url, tabs
+from ringstead_voicemail.box_views import chosen_box, form_of, page_url, tabs
 from ringstead_voicemail.greetings import (
     KIND_HELP,
     KINDS,
@@ -205,6 +205,6 @@ def _page(
         "most_seconds": int(context.preferences[GREETING_SECONDS]),
         "page_url": page_url(box, PAGE),
         "tabs": tabs(context, box),
-        "texts": {"kind": request.POST.get("kind", ""), "title": request.POST.get("title", "")},
+        "texts": {name: form_of(request).get(name, "") for name in ("kind", "title")},
         "errors": errors or {},
     }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select
 
-from ringstead.api import EventListener, JobSpec
+from ringstead.api import EventListener, JobSpec, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
 from ringstead.api.switch import Database, NoAdapter, SwitchRefused, tell_switches
@@ -60,7 +60,8 @@ def tell_lamp(database: Database, *, org_id: UUID, mailbox_id: UUID) -> None:
         body = _body(session, mailbox)
     error: Exception | None = None
     try:
-        tell_switches(database, org_id, "mwi", body, f"mwi/{mailbox_id}/{new}/{old}")
+        # A key of its own each time: the same counts again, later, are news again.
+        tell_switches(database, org_id, "mwi", body, f"mwi/{new_id()}")
     except Exception as why:
         error = why
     with database.run_as(org_id) as session:

@@ -25,7 +25,7 @@ from ringstead.api.secrets import (
 )
 from ringstead.api.transcribing import NOBODY
 from ringstead.api.work import queue_mail
-from ringstead_voicemail.box_views import chosen_box, page_url, tabs
+from ringstead_voicemail.box_views import chosen_box, form_of, page_url, tabs
 from ringstead_voicemail.lamp import lamp_state, queue_lamp
 from ringstead_voicemail.mailboxes import lock_mailbox, room_in
 from ringstead_voicemail.models import Mailbox, NotificationAddress
@@ -321,6 +321,6 @@ def _page(
         "message_seconds": int(context.preferences[MESSAGE_SECONDS]),
         "lamp": lamp_state(box),
         "codes": [code for code in codes_of(context, request) if code.name.startswith("voicemail.")],
-        "texts": {"email": request.POST.get("email", "")},
+        "texts": {"email": form_of(request).get("email", "")},
         "errors": errors or {},
     }
