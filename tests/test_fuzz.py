@@ -16,17 +16,18 @@ from support import fuzzing, matrix
 from support.calls import file_of, node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded
 from support.people import belongs_to, make_groups, reset_token, session_of
-from support.voicemail import add_greeting, address_to_confirm, leave_recording, open_link
+from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_recording, open_link
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
 from ringstead.auth.passwords import Passwords
 from ringstead.switch.nodes import create_node, set_adapter
 from ringstead.tenancy.models import Account
+from ringstead_voicemail.models import Greeting, Message
 
 pytestmark = pytest.mark.fuzz
 # In two halves, which run side by side.
 SEEDS = (20261123, 20261124)
-REQUESTS = 12_000 // len(SEEDS)
+REQUESTS = 18_000 // len(SEEDS)
 SWITCH_REQUESTS = 1_000
 # Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type.
 DEEP_SHARE = 0.4
@@ -70,7 +71,7 @@ class House:
             for actor in self.actors["portal"]
             if actor.person
         }
-        key = node_key(app)
+        self.key = key = node_key(app)
         self.messages = {
             one: leave_recording(app, key, one, number="+12125550147").json["message"] for one in self.calls
         }
@@ -122,13 +123,27 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
-        things["message"] = self.messages.get(someone, "none")
-        things["greeting"] = self.greetings.get(someone, "none")
+        words = matrix.MATRIX[route.name].path
+        things["message"] = self.message(someone) if "{message}" in words else "none"
+        things["greeting"] = self.greeting(someone) if "{greeting}" in words else "none"
         things["file"] = file_of(self.tenants.database, someone) if "/downloads/" in route.pattern else "none"
         if "/sessions/" in route.pattern:
             token = self.tenants.session_token(someone, route.site)
             things["session"] = session_of(self.tenants, someone, token).id
         return matrix.MATRIX[route.name].path.partition("?")[0].format(**things)
+
+    def message(self, someone: Person) -> str:
+        """A message of somebody's; another one when the last was removed."""
+        if someone in self.messages and is_gone(self.app, someone, Message, self.messages[someone]):
+            answer = leave_recording(self.app, self.key, someone, number="+12125550147")
+            self.messages[someone] = str(answer.json["message"])
+        return self.messages.get(someone, "none")
+
+    def greeting(self, someone: Person) -> str:
+        """A greeting of somebody's; another one when the last was removed."""
+        if someone in self.greetings and is_gone(self.app, someone, Greeting, self.greetings[someone]):
+            self.greetings[someone] = add_greeting(self.app, someone, "Greeting")
+        return self.greetings.get(someone, "none")
 
     def value(self, name: str, known: list[str]) -> str:
         """What a person might enter into a field, or something quite else."""
@@ -196,6 +211,8 @@ class Fuzzer:
         known = self.house.forms.fields.get(route.name, {})
         kept = [name for name in known if self.chance.often(0.95)]
         values = {name: self.house.value(name, known[name]) for name in kept}
+        if "id" in values and actor.person is not None and self.chance.often(0.85):
+            values["id"] = self.house.message(actor.person)
         if "again" in values and self.chance.often(0.7):
             values["again"] = values.get("password", "")
         if self.chance.often(0.1):

@@ -96,3 +96,9 @@ def address_to_confirm(app: Any, person: Person) -> str:
         session.flush()
         named = {"org": str(org_of(person)), "address": str(address.id)}
         return f"/voicemail/confirm/{sign(session, PURPOSE, named)}"
+
+
+def is_gone(app: Any, person: Person, model: type[Any], row_id: str) -> bool:
+    """Whether a row of a person's organization is not there any more."""
+    with app.database.run_as(org_of(person)) as session:
+        return session.get(model, (org_of(person), UUID(row_id))) is None

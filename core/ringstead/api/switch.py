@@ -41,6 +41,8 @@ __all__ = [
 
 def organization_of_domain(request: Request, domain: str) -> UUID | None:
     """The organization that a SIP domain belongs to, or None."""
+    if not domain.isprintable():
+        return None  # the database takes no NUL
     hosts: HostDirectory = request.registry["ringstead.hosts"]
     site = hosts.resolve(normal_host(domain))
     return site.org_id if site is not None and site.kind == "sip" else None

@@ -33,7 +33,11 @@ class SwitchAway(Exception):
 
 
 class SwitchRefused(Exception):
-    """An adapter does not take a message (4xx), and will not the next time."""
+    """An adapter does not take a message (4xx, `status`), and will not the next time."""
+
+    def __init__(self, node: str, status: int) -> None:
+        self.status = status
+        super().__init__(f"{node} answers {status}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ class Adapter:
             return
         # 408, 425 and 429 ask for another try; a redirect is no answer at all.
         final = 400 <= status < 500 and status not in (408, 425, 429)
-        raise (SwitchRefused if final else SwitchAway)(f"{self.node} answers {status}")
+        if final:
+            raise SwitchRefused(self.node, status)
+        raise SwitchAway(f"{self.node} answers {status}")
 
     def _pieces(self, answer: "httpx.Response") -> Iterator[bytes]:
         import httpx

@@ -7,6 +7,7 @@ portal, and nothing is read into memory as a whole.
 """
 
 import json
+import mmap
 import os
 import resource
 import select
@@ -38,10 +39,13 @@ _CODECS: Final = {
 _MEDIA_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg"}
 _KNOWN: Final = "WAV (16-bit PCM, G.711 µ-law or A-law, GSM 06.10), MP3, or Ogg Opus"
 _LEAST_RATE, _MOST_RATE, _MOST_CHANNELS = 8000, 48000, 2
-# What the header of a compressed file promises may be off by the coder's delay.
-_PROMISED: Final = 0.95
+# What the header of a compressed file promises may be off by the coder's delay: by this part, and so many seconds.
+_PROMISED, _DELAY = 0.95, 0.25
 # MPEG-2.5, below 16 kHz, is not played by every browser.
 _MP3_RATES: Final = (16000, 22050, 24000, 32000, 44100, 48000)
+_MPEG1_SAMPLES: Final = 1152
+_MPEG1_KILOBITS: Final = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2_KILOBITS: Final = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _LARGEST_PAGE: Final = 65307  # bytes, RFC 3533, section 6
 _SILENT: Final = 100  # of 32,768: about -50 dBFS
 _LOUDNESS: Final = 0.4  # of full height: where the loudness of speech is drawn
@@ -62,12 +66,14 @@ def check(path: str, most_seconds: float) -> dict[str, Any]:
     with _opened(path) as sound:
         codec = _codec(sound)
         promised = int(sound.frames)
+        if codec == "mp3":
+            _check_mp3(Path(path), promised)
         if promised > most_seconds * sound.samplerate:
             raise Refused(_too_long(promised / sound.samplerate, most_seconds))
         frames = sum(len(block) for block in _blocks(sound, most_seconds))
         if not frames:
             raise Refused("There is no sound in the file.")
-        if frames < promised * _PROMISED:
+        if frames < max(promised * _PROMISED, promised - _DELAY * sound.samplerate):
             raise Refused("The file ends before its sound does; send it whole.")
         return {
             "media_type": _MEDIA_TYPES[codec.partition("/")[0]],
@@ -235,6 +241,43 @@ def _check_ogg(path: Path) -> None:
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
     if len(page) < 27 or not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments):
         raise Refused("The Ogg stream has no end; send it whole.")
+
+
+def _check_mp3(path: Path, promised: int) -> None:
+    """The decoder stops where it believes the end to be: without a header it guesses that from the first frame."""
+    there = _mp3_samples(path)
+    if promised < there * _PROMISED - 3 * _MPEG1_SAMPLES:
+        raise Refused(
+            "The MP3 does not say how long it is, and its bit rate varies. "
+            "Write a Xing header, use a constant bit rate, or send WAV."
+        )
+
+
+def _mp3_samples(path: Path) -> int:
+    """The samples of all Layer III frames of a file, by their headers (ISO/IEC 11172-3 and 13818-3, 2.4.2.3)."""
+    samples = at = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:3] == b"ID3" and len(data) > 10:  # a size of four times seven bits (ID3v2.4, section 3.1)
+            at = 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
+        while 0 <= (at := data.find(b"\xff", at)) <= len(data) - 4:
+            length, count = _mp3_frame(data[at + 1], data[at + 2])
+            following = data[at + length : at + length + 2]
+            if length and (len(following) < 2 or following[0] == 0xFF or following in (b"TA", b"AP")):
+                samples += count
+            at += length or 1
+    return samples
+
+
+def _mp3_frame(second: int, third: int) -> tuple[int, int]:
+    """The bytes and the samples of a Layer III frame, by the second and third byte of its header; zeros for none."""
+    version, rate, bits = second >> 3 & 3, third >> 2 & 3, third >> 4
+    if second & 0xE6 != 0xE2 or version == 1 or rate == 3 or bits in (0, 15):
+        return 0, 0
+    is_first = version == 3
+    hertz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
+    kilobits = (_MPEG1_KILOBITS if is_first else _MPEG2_KILOBITS)[bits - 1]
+    samples = _MPEG1_SAMPLES if is_first else _MPEG1_SAMPLES // 2
+    return samples // 8 * kilobits * 1000 // hertz + (third >> 1 & 1), samples
 
 
 _WORK: Final[dict[str, Callable[..., dict[str, Any]]]] = {"check": check, "render": render}

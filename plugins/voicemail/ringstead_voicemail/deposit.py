@@ -89,11 +89,13 @@ def receive_message(node: SwitchNode, request: Request, database: Database) -> R
     try:
         if request.headers.get("Content-Encoding"):
             raise BodyRefused(415, "sound is not taken with a Content-Encoding; send it as it is")
-        call = CallData.read(request.GET, request.headers.get("Idempotency-Key", ""), datetime.now(UTC))
-        org_id = organization_of(request, request.GET)
+        values = _parameters(request)
+        call = CallData.read(values, request.headers.get("Idempotency-Key", ""), datetime.now(UTC))
+        org_id = organization_of(request, values)
         target = find_target(database, request.declared_settings, node, org_id, call)
         with spool(_pieces(request), min(MOST_BYTES, request.deployment.max_body_bytes)) as spooled:
-            message_id, is_new = deposit(database, node, target, call, spooled)
+            is_measured = request.content_length is not None
+            message_id, is_new = deposit(database, node, target, call, spooled, is_measured=is_measured)
     except DepositRefused as refused:
         return problem(refused.status, refused.title, str(refused))
     except SoundRefused as refused:
@@ -148,9 +150,18 @@ def find_target(
 
 
 def deposit(
-    database: Database, node: SwitchNode, target: Target, call: CallData, spooled: Spooled
+    database: Database,
+    node: SwitchNode,
+    target: Target,
+    call: CallData,
+    spooled: Spooled,
+    *,
+    is_measured: bool = True,
 ) -> tuple[UUID, bool]:
     """Store a recording and put it into the mailbox; the message's id, and whether it is new.
+
+    `is_measured`: its sender has said how long it is. Else it may have broken off, as a server takes a chunked body
+    that breaks off for one that has ended; then only sound that says itself where it ends is taken.
 
     Raises `SoundRefused`, `DepositRefused`, `BlobsAway`.
     """
@@ -160,7 +171,11 @@ def deposit(
     if known is not None:
         return _same(known, spooled), False
     most = int(target.preferences[MESSAGE_SECONDS]) + _GRACE_SECONDS
-    stored = keep(target.blobs, spooled, check(spooled.path, most))
+    sound = check(spooled.path, most)
+    if not is_measured and sound.codec == "mp3":
+        what = "Nothing says where this MP3 ends. Send it with its Content-Length, or as WAV or Ogg Opus."
+        raise DepositRefused(411, "Length needed", what)
+    stored = keep(target.blobs, spooled, sound)
     try:
         with database.run_as(target.org_id) as session:
             claimed = _claim(session, key, spooled)
@@ -222,6 +237,15 @@ def _pieces(request: Request) -> Iterator[bytes]:
         raise BodyRefused(400, "the body ends early; send it again") from error
 
 
+def _parameters(request: Request) -> Any:
+    """Those of the address. Raises `DepositRefused` for bytes that are no text."""
+    try:
+        return request.GET
+    except UnicodeDecodeError:
+        what = "The parameters of the address are no UTF-8; encode names as UTF-8, then by percent signs."
+        raise DepositRefused(422, "Address refused", what) from None
+
+
 def _text(values: Any, name: str, longest: int) -> str:
     text = values.get(name, "")
     if not isinstance(text, str) or len(text) > longest or not (text.isprintable() or not text):
@@ -238,7 +262,8 @@ def _time(text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         at = None
-    if at is None or at.tzinfo is None or not now - _OLDEST < at.astimezone(UTC) < now + _AHEAD:
+    # Times with offsets are compared as they are: in UTC the first and the last day are outside of the calendar.
+    if at is None or at.tzinfo is None or not now - _OLDEST < at < now + _AHEAD:
         what = (
             "started_at: a time as in RFC 3339 with an offset, ten years old at most (2026-11-23T09:31:00Z)."
         )

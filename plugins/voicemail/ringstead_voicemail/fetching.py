@@ -28,6 +28,7 @@ from ringstead_voicemail.taking_in import MOST_BYTES, spool
 
 FETCH: Final = "voicemail.fetch"
 _LONGEST_NAME: Final = 256
+_GONE: Final = (404, 410)
 log = structlog.get_logger(__name__)
 
 
@@ -68,6 +69,7 @@ def receive_announcement(node: SwitchNode, request: Request, database: Database)
             number=call.number or "",
             caller=call.name or "",
             started_at=call.started_at,
+            transcript=call.transcript,
         )
     return Response(status=202, json_body={"queued": True})
 
@@ -83,20 +85,28 @@ def fetch(
     number: str,
     caller: str,
     started_at: datetime,
+    transcript: str = "",
 ) -> None:
     """The job. What is wrong with the sound is final; what is wrong with the way to it is tried again."""
     adapter = adapter_of(database, node_id)
     if adapter is None:
         raise LookupError("the node has no adapter any more; `ringstead nodes adapter` gives it one")
     call = CallData(
-        key=key, mailbox=mailbox, number=number or None, name=caller or None, started_at=started_at
+        key=key,
+        mailbox=mailbox,
+        number=number or None,
+        name=caller or None,
+        started_at=started_at,
+        transcript=transcript,
     )
     node = SwitchNode(node_id, adapter.node, None)
     target = find_target(database, declared_settings(), node, org_id, call)
     try:
         with adapter.fetch("recordings", recording) as pieces, spool(pieces, MOST_BYTES) as spooled:
             deposit(database, node, target, call, spooled)
-    except SwitchRefused:
+    except SwitchRefused as refused:
+        if refused.status not in _GONE:
+            raise  # a wrong key, say: the recording is there, and `ringstead jobs failed` says why it is not here
         # Gone: an earlier run of this job has stored it and had it deleted, or nobody can have it any more.
         log.warning("voicemail.recording_gone", node=adapter.node, recording=recording)
         return

@@ -72,14 +72,17 @@ class _Readers:
         self._turns = BoundedSemaphore(AT_ONCE)
 
     def ask(self, do: str, seconds: int, **work: Any) -> dict[str, Any]:
-        """Have something done. Raises `SoundRefused`."""
+        """Have something done. Raises `SoundRefused`, `ReadingFailed`."""
         line = json.dumps({"work": {"do": do, **work}, "cpu": seconds, "wall": seconds * 2}).encode() + b"\n"
         with self._turns, self._reader() as reader:
             assert reader.stdin is not None
             assert reader.stdout is not None
-            reader.stdin.write(line)
-            reader.stdin.flush()
-            answer: dict[str, Any] = json.loads(reader.stdout.readline())
+            try:
+                reader.stdin.write(line)
+                reader.stdin.flush()
+                answer: dict[str, Any] = json.loads(reader.stdout.readline())
+            except (BrokenPipeError, ValueError) as error:
+                raise ReadingFailed("the reading process has ended") from error
         if "refused" in answer:
             raise SoundRefused(answer["refused"])
         if "failed" in answer:
