@@ -29,6 +29,8 @@ def test_a_call_is_placed_by_the_switch(
         answer = client.post_form("/call", {"number": "(212) 555-0147", "back": "//evil.test"}, status=303)
         assert answer.headers["Location"].endswith(f"{client.host}/")
         run_jobs()
+        with database.as_operator("tests", "the adapter is gone") as session:
+            set_adapter(session, name, None, None)
     ((message, body, key),) = adapter.told
     assert message == "originate"
     assert (body["extension"], body["number"]) == ("214", "2125550147")

@@ -99,6 +99,7 @@ def address_to_confirm(app: Any, person: Person) -> str:
 
 
 def is_gone(app: Any, person: Person, model: type[Any], row_id: str) -> bool:
-    """Whether a row of a person's organization is not there any more."""
+    """Whether a message or greeting is not there any more, or only in the trash."""
     with app.database.run_as(org_of(person)) as session:
-        return session.get(model, (org_of(person), UUID(row_id))) is None
+        row = session.get(model, (org_of(person), UUID(row_id)))
+        return row is None or getattr(row, "folder", "") == "trash"

@@ -105,6 +105,9 @@ def adapter(database: Database, person: Person) -> Iterator[FakeAdapter]:
             running.node_key = create_node(session, name, person.partner.id)
             set_adapter(session, name, running.url, running.key)
         yield running
+        # What still waits in the queue is told to nobody.
+        with database.as_operator("tests", "the adapter is gone") as session:
+            set_adapter(session, name, None, None)
 
 
 @pytest.fixture
