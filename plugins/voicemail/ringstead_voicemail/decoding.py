@@ -9,6 +9,7 @@ portal, and nothing is read into memory as a whole.
 import json
 import mmap
 import os
+import re
 import resource
 import select
 import signal
@@ -46,6 +47,13 @@ _MP3_RATES: Final = (16000, 22050, 24000, 32000, 44100, 48000)
 _MPEG1_SAMPLES: Final = 1152
 _MPEG1_KILOBITS: Final = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_KILOBITS: Final = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+# A frame's header, without reserved versions, bit rates and sampling rates; found in C, as a file may be full of 0xFF.
+_MP3_HEADER: Final = re.compile(
+    b"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]["
+    + b"".join(re.escape(bytes([b])) for b in range(16, 240) if b & 12 != 12)
+    + b"].",
+    re.DOTALL,
+)
 _LARGEST_PAGE: Final = 65307  # bytes, RFC 3533, section 6
 _SILENT: Final = 100  # of 32,768: about -50 dBFS
 _LOUDNESS: Final = 0.4  # of full height: where the loudness of speech is drawn
@@ -259,20 +267,19 @@ def _mp3_samples(path: Path) -> int:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:3] == b"ID3" and len(data) > 10:  # a size of four times seven bits (ID3v2.4, section 3.1)
             at = 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
-        while 0 <= (at := data.find(b"\xff", at)) <= len(data) - 4:
+        while header := _MP3_HEADER.search(data, at):
+            at = header.start()
             length, count = _mp3_frame(data[at + 1], data[at + 2])
             following = data[at + length : at + length + 2]
-            if length and (len(following) < 2 or following[0] == 0xFF or following in (b"TA", b"AP")):
+            if len(following) < 2 or following[0] == 0xFF or following in (b"TA", b"AP"):
                 samples += count
-            at += length or 1
+            at += length
     return samples
 
 
 def _mp3_frame(second: int, third: int) -> tuple[int, int]:
-    """The bytes and the samples of a Layer III frame, by the second and third byte of its header; zeros for none."""
+    """The bytes (24 or more) and the samples of a Layer III frame, by the second and third byte of its header."""
     version, rate, bits = second >> 3 & 3, third >> 2 & 3, third >> 4
-    if second & 0xE6 != 0xE2 or version == 1 or rate == 3 or bits in (0, 15):
-        return 0, 0
     is_first = version == 3
     hertz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
     kilobits = (_MPEG1_KILOBITS if is_first else _MPEG2_KILOBITS)[bits - 1]

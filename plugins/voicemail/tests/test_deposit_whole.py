@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -173,3 +174,18 @@ def test_a_reading_process_that_ends_is_worth_another_try(
         with pytest.raises(sounds.ReadingFailed):
             readers.ask("check", 10, path=str(path), most_seconds=60)
     assert readers.ask("check", 10, path=str(path), most_seconds=60)["seconds"] == 2
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\xff\xf3"])
+def test_a_file_full_of_what_looks_like_frames_is_soon_read(tmp_path: Path, junk: bytes) -> None:
+    path = tmp_path / "hostile.mp3"
+    path.write_bytes(mp3(16000, "VARIABLE") + junk * (32_000_000 // len(junk)))
+    # Not refused: looking at it has stayed below the limit of processor time.
+    assert sounds.check(path, 60).seconds == pytest.approx(SECONDS, abs=0.25)
+
+
+def test_a_file_full_of_frames_that_are_not_played_is_refused_for_that(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.mp3"
+    path.write_bytes(mp3(16000, "VARIABLE") + b"\xff\xf3\x18\xc0" * 8_000_000)
+    with pytest.raises(sounds.SoundRefused, match="does not say how long it is"):
+        sounds.check(path, 60)
