@@ -60,7 +60,7 @@ def receive_announcement(node: SwitchNode, request: Request, database: Database)
         defer(
             session,
             FETCH,
-            queueing_lock=f"{FETCH} {node.id} {call.key}"[:255],
+            queueing_lock=f"{FETCH} {target.org_id} {node.id} {call.key}"[:255],
             org_id=target.org_id,
             node_id=node.id,
             recording=name,

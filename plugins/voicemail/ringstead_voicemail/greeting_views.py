@@ -31,7 +31,7 @@ from ringstead_voicemail.permissions import GREETINGS
 from ringstead_voicemail.presenting import wave_of
 from ringstead_voicemail.recordings import ORIGINAL, blob_key
 from ringstead_voicemail.settings import GREETING_SECONDS
-from ringstead_voicemail.sounds import SoundRefused
+from ringstead_voicemail.sounds import ReadingFailed, SoundRefused
 from ringstead_voicemail.taking_in import GREETING_RENDITIONS, MOST_BYTES, take_in
 
 _ = translations("ringstead_voicemail")
@@ -101,6 +101,9 @@ def add(context: TenantContext, request: Request) -> Any:
         recording = take_in(request.db, org_blobs(request.db), _pieces(upload), most, GREETING_RENDITIONS)
     except SoundRefused as refused:
         return _refused(context, request, box, {"sound": str(refused)})
+    except ReadingFailed:
+        again = _("The file could not be read just now. Send it again.")
+        return _refused(context, request, box, {"sound": again}, status=503)
     fmt = formats_of(request)
     name = title or fmt.text(
         _("${kind}, ${day}", mapping={"kind": fmt.text(KINDS[kind]), "day": fmt.date_only(fmt.today())})
@@ -175,8 +178,10 @@ def _situations(request: Request, box: Mailbox) -> dict[str, Any]:
     return {situation.id: situation.title for situation in found}
 
 
-def _refused(context: TenantContext, request: Request, box: Mailbox, errors: dict[str, Any]) -> Any:
-    request.response.status_int = 422
+def _refused(
+    context: TenantContext, request: Request, box: Mailbox, errors: dict[str, Any], status: int = 422
+) -> Any:
+    request.response.status_int = status
     return _page(context, request, box, errors)
 
 

@@ -194,6 +194,8 @@ def send_zip(context: TenantContext, request: Request) -> Response:
     """`GET /voicemail/messages.zip?id=…`: some messages as one file, made while it is sent."""
     boxes = my_mailboxes(request.db, context.subscriber_id)
     ids = ids_of(request.GET.getall("id"))
+    if not ids:
+        raise HTTPUnprocessableEntity(_("Choose a message"))
     rows = read_messages(request.db, [box.id for box in boxes], ids)
     if not rows:
         raise HTTPNotFound

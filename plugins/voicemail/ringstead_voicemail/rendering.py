@@ -17,6 +17,7 @@ from ringstead_voicemail.events import MessageReady
 from ringstead_voicemail.models import Message, Recording
 from ringstead_voicemail.recordings import RENDER, blob_key
 from ringstead_voicemail.sounds import MEDIA_TYPES, Rendered, SoundRefused, render
+from ringstead_voicemail.taking_in import GREETING_RENDITIONS, MESSAGE_RENDITIONS
 
 # The length was looked at when it came in; what a decoder gives may be a little longer than a header says.
 _MOST_SECONDS: Final = 2 * 3600
@@ -38,11 +39,13 @@ def render_recording(database: Database, *, org_id: UUID, recording_id: UUID, na
         try:
             _fetch(blobs, recording_id, folder / "in")
             made = render(folder / "in", folder, names, max(_MOST_SECONDS, seconds))
-        except (SoundRefused, BlobMissing) as why:
+            renditions = {name: _keep(blobs, recording_id, name, made.files[name]) for name in names}
+        except Exception as why:
             with database.run_as(org_id) as session:
                 _finish(session, recording_id, "failed", error=str(why))
-            return
-        renditions = {name: _keep(blobs, recording_id, name, made.files[name]) for name in names}
+            if isinstance(why, SoundRefused | BlobMissing):
+                return
+            raise  # a full disk, say: worth another try, and meanwhile the original is what there is
     with database.run_as(org_id) as session:
         _finish(session, recording_id, "ready", made, renditions)
 
@@ -52,15 +55,12 @@ def render_again(database: Database, org_id: UUID) -> str:
     with database.run_as(org_id) as session:
         failed = session.scalars(select(Recording).where(Recording.state == "failed").with_for_update()).all()
         for recording in failed:
-            recording.state, recording.error = "stored", ""
             names = _names_for(session, recording.id)
             defer(session, RENDER, org_id=org_id, recording_id=recording.id, names=names)
     return f"{len(failed)} recordings are being made again."
 
 
 def _names_for(session: TenantSession, recording_id: UUID) -> list[str]:
-    from ringstead_voicemail.taking_in import GREETING_RENDITIONS, MESSAGE_RENDITIONS
-
     is_message = session.scalar(select(Message.id).where(Message.recording_id == recording_id).limit(1))
     return list(MESSAGE_RENDITIONS if is_message is not None else GREETING_RENDITIONS)
 
@@ -97,10 +97,13 @@ def _finish(
     recording = session.scalars(found).one_or_none()
     if recording is None or recording.state == "ready":
         return  # removed meanwhile (the sweep takes the blobs), or done by another run
+    is_first = recording.state == "stored"
     recording.state, recording.error, recording.renditions = state, error, renditions or {}
     if made is not None:
         recording.peaks, recording.seconds = made.peaks, max(1, round(made.seconds))
     session.flush()
+    if not is_first:
+        return  # those who wait for it were told when it failed
     named = session.scalars(select(Message).where(Message.recording_id == recording_id))
     emit(
         session,

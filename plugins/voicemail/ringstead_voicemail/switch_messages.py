@@ -21,6 +21,7 @@ from ringstead_voicemail import deposit, fetching, messages
 from ringstead_voicemail.greetings import greeting_now, greetings_of
 from ringstead_voicemail.listing import read_messages, read_page
 from ringstead_voicemail.mailboxes import lock_mailbox, mailbox_of_extension
+from ringstead_voicemail.message_views import downloadable
 from ringstead_voicemail.models import Greeting, Mailbox, Recording
 from ringstead_voicemail.pin import count_failure, count_success, tries_left
 from ringstead_voicemail.recordings import blob_key
@@ -142,8 +143,6 @@ def send_sound(node: SwitchNode, request: Request, database: Database) -> Respon
     """A message as 16-bit WAV, to be played on a phone; the original while there is none."""
 
     def read(session: TenantSession, wanted: UUID) -> Response | None:
-        from ringstead_voicemail.message_views import downloadable
-
         boxes = session.scalars(select(Mailbox.id)).all()
         rows = read_messages(session, boxes, [wanted])
         return blob_response(request, org_blobs(session), downloadable(rows[0], "")) if rows else None
