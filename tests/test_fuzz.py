@@ -209,8 +209,8 @@ class Fuzzer:
         names = sorted({name for fields in self.house.forms.fields.values() for name in fields} | QUERY_NAMES)
         if self.chance.often(0.6 if method == "GET" else 0.1):
             chosen = self.chance.sample(names, k=self.chance.randrange(0, 4))
-            return f"{url}?{encoded({name: self.chance.nasty() for name in chosen}).decode()}"
-        return f"{url}?{self.chance.choice(fuzzing.QUERIES)}" if self.chance.often(0.05) else url
+            return with_query(url, encoded({name: self.chance.nasty() for name in chosen}).decode())
+        return with_query(url, self.chance.choice(fuzzing.QUERIES)) if self.chance.often(0.05) else url
 
     def fields(self, route: Any, actor: Actor) -> dict[str, str]:
         known = self.house.forms.fields.get(route.name, {})
@@ -236,6 +236,11 @@ class Fuzzer:
             self.deep[route.name] += not (answer.status_int in AT_THE_DOOR or is_turned_away or is_refused)
         if actor.person is not None and (to_sign_in or "sid=" in str(answer.headers.getall("Set-Cookie"))):
             actor.enter(self.house.tenants)  # the session has ended, or has a new token
+
+
+def with_query(url: str, query: str) -> str:
+    """An address with more in its query; what names the thing stays readable."""
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 FORM_TYPE = fuzzing.FORM
