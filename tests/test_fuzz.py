@@ -27,10 +27,12 @@ from ringstead_voicemail.models import Greeting, Message
 pytestmark = pytest.mark.fuzz
 # In two halves, which run side by side.
 SEEDS = (20261123, 20261124)
+# Every route gets as many as every other, in an order that chance makes.
 REQUESTS = 15_000 // len(SEEDS)
 SWITCH_REQUESTS = 1_000
-# Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type.
-DEEP_SHARE = 0.4
+# Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type. About half do;
+# the rest is room for chance, for which this is no test.
+DEEP_SHARE = 0.3
 PEOPLE = 16
 NEW = "heron lantern quarry"
 # Answers given before anything was looked at, and what a refused token or origin says.
@@ -254,8 +256,9 @@ def test_no_malformed_request_ends_in_a_server_error(seed: int, quick_wsgi: Any,
     posts = [route.name for route in house.routes if "POST" in route.methods]
     assert sorted(house.forms.fields) == sorted(posts), "every form is on a page"
     fuzzer = Fuzzer(house, chance)
-    for _ in range(REQUESTS):
-        fuzzer.send(chance.choice(house.routes))
+    for _ in range(REQUESTS // len(house.routes)):
+        for route in chance.sample(house.routes, k=len(house.routes)):
+            fuzzer.send(route)
     assert not fuzzer.failures, fuzzer.failures[:5]
     shallow = {
         name: (fuzzer.sent[name], fuzzer.deep[name], dict(fuzzer.statuses[name]))
