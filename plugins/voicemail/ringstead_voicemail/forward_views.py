@@ -10,7 +10,6 @@ from ringstead.api.directory import find_people
 from ringstead.api.work import MailAttachment
 from ringstead_voicemail.forwarding import NotSent, forward, send_by_mail
 from ringstead_voicemail.links import revoke_links
-from ringstead_voicemail.mailboxes import my_mailboxes
 from ringstead_voicemail.message_views import SUFFIXES, file_name, playable
 from ringstead_voicemail.permissions import FORWARD
 from ringstead_voicemail.presenting import present
@@ -51,12 +50,12 @@ def routes() -> list[Route]:
 
 def show_forward(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /voicemail/messages/{id}/forward`: the forms."""
-    return _page(context, request, _row(context, request))
+    return _page(context, request, one_message(context, request))
 
 
 def send_forward(context: TenantContext, request: Request) -> Any:
     """`POST …/forward`: with `extension` and `note` to a colleague, with `to`, `mail_note` and `attach` by mail."""
-    row = _row(context, request)
+    row = one_message(context, request)
     given = {name: request.POST.get(name, "").strip() for name in ("extension", "note", "to", "mail_note")}
     if request.POST.get("way") == "mail":
         origin = request.host_url
@@ -81,14 +80,10 @@ def send_forward(context: TenantContext, request: Request) -> Any:
 
 def revoke(context: TenantContext, request: Request) -> Any:
     """`POST …/links`: end every link to the message."""
-    row = _row(context, request)
+    row = one_message(context, request)
     revoke_links(request.db, row.id)
     request.flash(_("The links play nothing any more"))
     return HTTPSeeOther(f"/voicemail/messages/{row.id}")
-
-
-def _row(context: TenantContext, request: Request) -> Any:
-    return one_message(request, my_mailboxes(request.db, context.subscriber_id))
 
 
 def _attachment(request: Request, row: Any) -> MailAttachment:

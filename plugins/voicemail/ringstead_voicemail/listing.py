@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from ringstead.api.models import TenantSession
-from ringstead_voicemail.models import Message, Recording
+from ringstead_voicemail.mailboxes import opened_by
+from ringstead_voicemail.models import Mailbox, Message, Recording
 
 PAGE_ROWS: Final = 25
 COLUMNS: Final = (
@@ -93,6 +94,14 @@ def read_messages(session: TenantSession, mailbox_ids: Sequence[UUID], ids: Sequ
     boxes = any_(bindparam("boxes", type_=ARRAY(Uuid())))
     found = JOINED.where(Message.id == wanted, Message.mailbox_id == boxes).order_by(*_NEWEST)
     return list(session.execute(found, {"ids": list(ids), "boxes": list(mailbox_ids)}))
+
+
+def read_my_messages(session: TenantSession, subscriber_id: UUID, ids: Sequence[UUID]) -> list[Any]:
+    """Those of the messages that are in mailboxes that a subscriber opens, newest first."""
+    wanted = any_(bindparam("ids", type_=ARRAY(Uuid())))
+    box = and_(Mailbox.org_id == Message.org_id, Mailbox.id == Message.mailbox_id)
+    found = JOINED.join(Mailbox, box).where(Message.id == wanted, opened_by(subscriber_id))
+    return list(session.execute(found.order_by(*_NEWEST), {"ids": list(ids)}))
 
 
 def sought(statement: Select[Any], query: str) -> Select[Any]:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ringstead.api import Setting, TenantContext, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
 from ringstead.api.preferences import Preferences, load_preferences
-from ringstead_voicemail.models import Mailbox, MailboxMember, Message
+from ringstead_voicemail.models import Mailbox, MailboxMember
 from ringstead_voicemail.settings import QUOTA_MB, settings
 
 _MEGABYTE: Final = 1_000_000
@@ -66,27 +66,18 @@ def find_mailbox(session: TenantSession, subscriber_id: UUID, mailbox_id: UUID |
     """One of the mailboxes that a subscriber opens (without an id their own), or None."""
     if mailbox_id is None:
         return own_mailbox(session, subscriber_id)
+    found = select(Mailbox).where(Mailbox.id == mailbox_id, opened_by(subscriber_id))
+    return session.scalars(found).one_or_none()
+
+
+def opened_by(subscriber_id: UUID) -> ColumnElement[bool]:
+    """Of a query of `Mailbox`: those that a subscriber opens, their own and the shared ones."""
     member = select(MailboxMember.mailbox_id).where(
         MailboxMember.org_id == Mailbox.org_id,
         MailboxMember.mailbox_id == Mailbox.id,
         MailboxMember.subscriber_id == subscriber_id,
     )
-    return session.scalars(
-        select(Mailbox).where(
-            Mailbox.id == mailbox_id, (Mailbox.subscriber_id == subscriber_id) | member.exists()
-        )
-    ).one_or_none()
-
-
-def find_message(
-    session: TenantSession, subscriber_id: UUID, message_id: UUID
-) -> tuple[Mailbox, Message] | None:
-    """A message in one of the mailboxes that a subscriber opens, and that mailbox; None for any other."""
-    message = session.scalars(select(Message).where(Message.id == message_id)).one_or_none()
-    if message is None:
-        return None
-    mailbox = find_mailbox(session, subscriber_id, message.mailbox_id)
-    return None if mailbox is None else (mailbox, message)
+    return or_(Mailbox.subscriber_id == subscriber_id, member.exists())
 
 
 def mailbox_of_extension(session: TenantSession, extension: str) -> Mailbox | None:

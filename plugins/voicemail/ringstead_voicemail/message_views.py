@@ -15,7 +15,7 @@ from ringstead.api.files import BlobFile, blob_response
 from ringstead.api.formatting import formats_of
 from ringstead.api.notices import Undo
 from ringstead_voicemail import messages
-from ringstead_voicemail.listing import read_messages
+from ringstead_voicemail.listing import read_my_messages
 from ringstead_voicemail.mailboxes import lock_mailbox, my_mailboxes
 from ringstead_voicemail.permissions import DOWNLOAD, LISTEN
 from ringstead_voicemail.presenting import BASE, MESSAGES, present
@@ -71,12 +71,12 @@ def act_on_messages(context: TenantContext, request: Request) -> Any:
         return HTTPSeeOther(f"{MESSAGES}.zip?" + "&".join(f"id={one}" for one in ids))
     if do not in DONE:
         raise HTTPUnprocessableEntity(_("Choose what is to be done with the messages."))
-    boxes = my_mailboxes(request.db, context.subscriber_id)
-    rows = read_messages(request.db, [box.id for box in boxes], ids)
+    rows = read_my_messages(request.db, context.subscriber_id, ids)
     if not ids or not rows:
         raise HTTPNotFound
     changed = _change(request, rows, do)
     if wants_json(request):
+        boxes = my_mailboxes(request.db, context.subscriber_id)
         return Response(json_body={"new": sum(box.new_count for box in boxes)})
     if changed:
         request.flash(_done(do, len(changed)), undo=_undo(request, do, changed))
@@ -144,7 +144,7 @@ def send_audio(context: TenantContext, request: Request) -> Response:
 
     With `played` (how a page without scripts asks), the message counts as heard.
     """
-    row = one_message(request, my_mailboxes(request.db, context.subscriber_id))
+    row = one_message(context, request)
     if "played" in request.GET and row.heard_at is None and request.method == "GET":
         messages.mark_heard(request.db, lock_mailbox(request.db, row.mailbox_id), [row.id])
     return blob_response(request, org_blobs(request.db), playable(row))
@@ -152,7 +152,7 @@ def send_audio(context: TenantContext, request: Request) -> Response:
 
 def send_download(context: TenantContext, request: Request) -> Response:
     """`GET /voicemail/messages/{id}/download`: a WAV file, or the original while there is none."""
-    row = one_message(request, my_mailboxes(request.db, context.subscriber_id))
+    row = one_message(context, request)
     return blob_response(request, org_blobs(request.db), downloadable(row, file_name(request, row)))
 
 
@@ -192,11 +192,10 @@ def file_name(request: Request, row: Any) -> str:
 
 def send_zip(context: TenantContext, request: Request) -> Response:
     """`GET /voicemail/messages.zip?id=…`: some messages as one file, made while it is sent."""
-    boxes = my_mailboxes(request.db, context.subscriber_id)
     ids = ids_of(request.GET.getall("id"))
     if not ids:
         raise HTTPUnprocessableEntity(_("Choose a message"))
-    rows = read_messages(request.db, [box.id for box in boxes], ids)
+    rows = read_my_messages(request.db, context.subscriber_id, ids)
     if not rows:
         raise HTTPNotFound
     response = Response(content_type="application/zip", charset=None)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringstead.api.models import Base, CreatedAt, OrgScoped, new_id
@@ -34,7 +34,7 @@ class Mailbox(OrgScoped, Base):
 
     new_count: Mapped[int] = mapped_column(default=0)
     old_count: Mapped[int] = mapped_column(default=0)
-    used_bytes: Mapped[int] = mapped_column(default=0)
+    used_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
     lamp_new: Mapped[int | None]
     lamp_old: Mapped[int | None]
@@ -94,7 +94,7 @@ class Recording(OrgScoped, Base):
     error: Mapped[str] = mapped_column(default="")
     media_type: Mapped[str]
     codec: Mapped[str]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     seconds: Mapped[int]
     digest: Mapped[str]
     peaks: Mapped[bytes | None]
@@ -133,7 +133,7 @@ class Message(OrgScoped, Base):
     number: Mapped[str | None]
     name: Mapped[str | None]
     caller_subscriber_id: Mapped[UUID | None]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     seconds: Mapped[int]
     forwarded_by_id: Mapped[UUID | None]
     forwarded_by: Mapped[str | None]

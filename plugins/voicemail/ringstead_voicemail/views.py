@@ -12,7 +12,7 @@ from ringstead.api.actions import actions_for_call
 from ringstead.api.calling import can_originate
 from ringstead.api.directory import caller_names
 from ringstead_voicemail import links
-from ringstead_voicemail.listing import Cursor, read_messages, read_page
+from ringstead_voicemail.listing import Cursor, read_my_messages, read_page
 from ringstead_voicemail.mailboxes import my_mailboxes
 from ringstead_voicemail.messages import FOLDERS
 from ringstead_voicemail.models import Mailbox
@@ -58,8 +58,8 @@ def list_messages(context: TenantContext, request: Request) -> dict[str, Any]:
 
 def show_message(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /voicemail/messages/{id}`: a message beside its folder; with htmx, the message alone."""
+    row = one_message(context, request)
     boxes = my_mailboxes(request.db, context.subscriber_id)
-    row = one_message(request, boxes)
     box = next(one for one in boxes if one.id == row.mailbox_id)
     if request.headers.get("HX-Request"):
         request.override_renderer = "voicemail/message.pt"
@@ -68,13 +68,13 @@ def show_message(context: TenantContext, request: Request) -> dict[str, Any]:
     return _page(context, request, boxes, box, row.folder, chosen=row)
 
 
-def one_message(request: Request, boxes: list[Mailbox]) -> Any:
-    """The message that the address names, in one of these mailboxes. Raises HTTPNotFound."""
+def one_message(context: TenantContext, request: Request) -> Any:
+    """The message that the address names, in a mailbox that the reader opens. Raises HTTPNotFound."""
     try:
         wanted = UUID(request.matchdict["id"])
     except ValueError:
         raise HTTPNotFound from None
-    found = read_messages(request.db, [box.id for box in boxes], [wanted])
+    found = read_my_messages(request.db, context.subscriber_id, [wanted])
     if not found:
         raise HTTPNotFound
     return found[0]

@@ -8,13 +8,14 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from ringstead.api.testing import Person, Tenants
 from ringstead.db.engine import Database
 from ringstead.events import EventOutbox
 from ringstead_voicemail import messages
-from ringstead_voicemail.mailboxes import find_mailbox, find_message, lock_mailbox, own_mailbox
+from ringstead_voicemail.listing import read_my_messages
+from ringstead_voicemail.mailboxes import find_mailbox, lock_mailbox, own_mailbox
 from ringstead_voicemail.models import Mailbox, MailboxMember, Message, Recording
 
 MWI = "ringstead_voicemail.MwiChanged"
@@ -49,6 +50,17 @@ def test_the_lamp_follows_every_change(
     change(database, person, messages.remove, [first])
     assert told(database, person) == [(1, 0), (2, 0), (1, 1), (0, 1), (1, 1), (1, 0)]
     assert (box_of(person).new_count, box_of(person).old_count, box_of(person).used_bytes) == (1, 0, 1000)
+
+
+def test_a_mailbox_may_hold_more_than_two_gigabytes(
+    database: Database, person: Person, leave: Callable[..., UUID], box_of: Callable[..., Mailbox]
+) -> None:
+    first = leave(person)
+    assert person.organization is not None
+    with database.run_as(person.organization.org_id) as session:
+        session.execute(update(Message).where(Message.id == first).values(size=3_000_000_000))
+    leave(person)
+    assert box_of(person).used_bytes == 3_000_001_000
 
 
 def test_a_message_comes_back_to_where_it_was(
@@ -120,7 +132,7 @@ def test_a_shared_mailbox_opens_for_its_members_only(
         assert who.subscriber is not None
         with database.run_as(who.organization.org_id) as session:
             assert (find_mailbox(session, who.subscriber.id, shared_id) is not None) is opens
-            assert (find_message(session, who.subscriber.id, message) is not None) is opens
+            assert bool(read_my_messages(session, who.subscriber.id, [message])) is opens
 
 
 STEPS = st.lists(
