@@ -37,6 +37,27 @@ def test_a_call_is_placed_by_the_switch(
     assert key
 
 
+def test_a_session_places_only_so_many_calls(portal: Callable[..., Client], person: Person) -> None:
+    client = portal(person)
+    for _ in range(10):
+        client.post_form("/call", {"number": "+12125550147"}, status=303)
+    answer = client.post_form("/call", {"number": "+12125550147"}, status=429)
+    assert int(answer.headers["Retry-After"]) <= 60
+    assert "many calls" in answer.text
+
+
+def test_a_page_says_whether_the_desk_phone_can_call(
+    database: Database, portal: Callable[..., Client], person: Person, tenants: Tenants
+) -> None:
+    other = tenants.person(tenants.organization())
+    with database.as_operator("tests", "a switch with an adapter") as session:
+        name = f"pages-{person.partner.slug}"
+        create_node(session, name, person.partner.id)
+        set_adapter(session, name, "http://127.0.0.1:9", None)
+    assert '<meta name="call"' in portal(person).get("/").text
+    assert '<meta name="call"' not in portal(other).get("/").text
+
+
 def test_without_a_switch_nothing_happens_later(
     portal: Callable[..., Client], person: Person, run_jobs: Callable[..., None]
 ) -> None:

@@ -72,6 +72,7 @@ CORE = {
     "core.arrange_change": portal("/home/arrange", 303, do="hide", card="calllogs.recent"),
     "core.call": portal("/call", 303, number="+12125550100"),
     "core.search": portal("/search?q=sam", 200),
+    "core.counts": portal("/counts", 200),
     "core.more": portal("/more", 200),
     "core.more_console": console("/more", 200, 200),
     "core.theme": portal("/theme", 303, visitor=303, theme="dark"),

@@ -94,6 +94,14 @@ class NavItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NavCount:
+    """How much is new behind an entry of the navigation; `item` is the entry's id."""
+
+    item: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A card of the landing page.
 

@@ -19,6 +19,7 @@ from ringstead.api.contributions import (
     EventListener,
     FeatureCode,
     JobSpec,
+    NavCount,
     NavItem,
     Permission,
     PersonalData,
@@ -108,6 +109,11 @@ def name_callers(ctx: "TenantContext", session: "TenantSession", numbers: list[s
 
 
 @hookspec
+def nav_counts(ctx: "TenantContext", session: "TenantSession") -> list[NavCount]:  # type: ignore[empty-body]
+    """How much is new for the reader, behind entries of the navigation. Asked once a minute while somebody looks."""
+
+
+@hookspec
 def situations(session: "TenantSession", subscriber_id: "UUID") -> list[Situation]:  # type: ignore[empty-body]
     """What may hold for a subscriber, and whether it does now. Asked for pages, and when a switch asks."""
 
@@ -145,5 +151,5 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_transcribers": Transcriber,
     "declare_feature_codes": FeatureCode,
 }
-ASK_HOOKS = ("search", "call_actions", "name_callers", "situations")
+ASK_HOOKS = ("search", "call_actions", "name_callers", "nav_counts", "situations")
 PRIVACY_HOOKS = ("export_person", "erase_person")

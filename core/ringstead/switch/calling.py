@@ -1,15 +1,17 @@
 """Click to call: the subscriber's own phones ring, and then the number that they want."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from cachetools import TTLCache, cached
-from pyramid.httpexceptions import HTTPSeeOther, HTTPUnprocessableEntity
+from limits import RateLimitItemPerDay, RateLimitItemPerMinute
+from pyramid.httpexceptions import HTTPSeeOther, HTTPTooManyRequests, HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api.contributions import JobSpec, Permission, Route
 from ringstead.api.numbers import bare_number
+from ringstead.auth.throttle import Charge
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
@@ -22,6 +24,9 @@ from ringstead.web.i18n import messages
 
 _ = messages("ringstead")
 ORIGINATE = "core.originate"
+# More than somebody at a desk calls, fewer than makes a stolen session worth anything to who earns by calls.
+PER_MINUTE: Final = RateLimitItemPerMinute(10, 1)
+PER_DAY: Final = RateLimitItemPerDay(300, 1)
 CALL = Permission(
     name="core:call:place",
     title=_("Have one’s phone call a number"),
@@ -43,10 +48,21 @@ def jobs() -> list[JobSpec]:
 
 
 def place_call(context: TenantContext, request: Request) -> Response:
-    """`POST /call` with `number` and `back`: let the reader's phones ring, then the number."""
+    """`POST /call` with `number` and `back`: let the reader's phones ring, then the number. 429 after many of them."""
     number = bare_number(str(request.POST.get("number", ""))[:64])
     if number is None:
         raise HTTPUnprocessableEntity(_("That is no number that can be called."))
+    seconds = request.registry["ringstead.throttle"].take(
+        [
+            Charge(limit, ("call", str(request.db.org_id), str(context.subscriber_id)))
+            for limit in (PER_MINUTE, PER_DAY)
+        ]
+    )
+    if seconds:
+        raise HTTPTooManyRequests(
+            _("That were many calls in a short time. Dial the number on your phone."),
+            headers=[("Retry-After", str(seconds))],
+        )
     originate(request.db, context.subscriber_id, number)
     request.flash(_("Your phone rings in a moment. Pick it up, and ${number} is called.", number=number))
     back = str(request.POST.get("back", "/"))

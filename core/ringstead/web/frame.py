@@ -46,10 +46,15 @@ class Shared:
         on_portal: bool,
         nav: Navigation,
         languages: Sequence[Any],
+        *,
+        can_call: bool,
+        has_counts: bool,
     ) -> None:
         self.brand, self.locale, self.dir, self.theme = brand, locale, direction, theme
         self.has_search, self.is_console = on_portal, not on_portal
         self.languages = tuple(languages)
+        self.can_call = can_call
+        self.counts_url = "/counts" if has_counts else None
         self.groups: tuple[NavGroup, ...] = nav.groups
         self.tabs: tuple[NavLink, ...] = nav.tabs
         self.more_current = nav.more_current

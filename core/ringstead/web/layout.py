@@ -9,6 +9,7 @@ from markupsafe import Markup
 from pyramid.config import Configurator
 from pyramid.request import Request
 
+from ringstead.switch.calling import can_originate
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
 from ringstead.web.formats import avatar_hue, person_initials
@@ -75,6 +76,7 @@ class Layout:
 
     def _pieces(self) -> Pieces:
         context = self.context
+        can_call = can_originate(context, self._request)
         key = (
             context.partner.slug,
             self.brand.digest,
@@ -85,15 +87,16 @@ class Layout:
             self.locale,
             self.theme,
             self.active,
+            can_call,
         )
         cache: FrameCache = self._request.registry["ringstead.frames"]
         pieces = cache.get(key)
         if pieces is None:
-            pieces = self._render()
+            pieces = self._render(can_call)
             cache.put(key, pieces)
         return pieces
 
-    def _render(self) -> Pieces:
+    def _render(self, can_call: bool) -> Pieces:
         on_portal = self.context.site.kind == "portal"
         shared = Shared(
             self.brand,
@@ -103,6 +106,8 @@ class Layout:
             on_portal,
             self.navigation,
             self.languages,
+            can_call=can_call,
+            has_counts=on_portal and "nav_counts" in self.context.features.hooks,
         )
         scope = fragment_scope(self._request, self.context)
         templates = self._request.registry["ringstead.templates"]

@@ -8,7 +8,7 @@ from ringstead.api.contributions import PUBLIC, SIGNED_IN, NavItem, Permission, 
 from ringstead.db.session import TenantSession
 from ringstead.tenancy.context import TenantContext
 from ringstead.tenancy.models import Subscriber
-from ringstead.web import home, search, views
+from ringstead.web import counts, home, search, views
 from ringstead.web.i18n import messages
 
 _ = messages("ringstead")
@@ -47,6 +47,7 @@ def routes() -> list[Route]:
             permission=SIGNED_IN,
             renderer="core/search.pt",
         ),
+        Route(name="core.counts", pattern="/counts", view=counts.show_counts, permission=SIGNED_IN),
         *_on_both_sites(),
     ]
 

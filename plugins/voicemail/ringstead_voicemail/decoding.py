@@ -2,8 +2,8 @@
 
 `python -m ringstead_voicemail.decoding` reads a request (a JSON object) from each line of its input, does it in a fork
 of its own under limits of processor time, memory and file size, and writes the answer as a line: `{"ok": …}`,
-`{"refused": why}` for the file's fault, or `{"failed": why}` for ours. It ends with its input. Nothing here knows the
-portal, and nothing is read into memory as a whole.
+`{"refused": why, "reason": word}` for the file's fault, or `{"failed": why}` for ours. It ends with its input. Nothing
+here knows the portal, and nothing is read into memory as a whole.
 """
 
 import json
@@ -64,7 +64,11 @@ LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
 class Refused(Exception):
-    """The file is not taken; the message says what is wrong with it and the mend."""
+    """The file is not taken; the message says what is wrong and the mend, `reason` in a word of what kind."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 def check(path: str, most_seconds: float) -> dict[str, Any]:
@@ -77,12 +81,12 @@ def check(path: str, most_seconds: float) -> dict[str, Any]:
         if codec == "mp3":
             _check_mp3(Path(path), promised)
         if promised > most_seconds * sound.samplerate:
-            raise Refused(_too_long(promised / sound.samplerate, most_seconds))
+            raise Refused("long", _too_long(promised / sound.samplerate, most_seconds))
         frames = sum(len(block) for block in _blocks(sound, most_seconds))
         if not frames:
-            raise Refused("There is no sound in the file.")
+            raise Refused("empty", "There is no sound in the file.")
         if frames < max(promised * _PROMISED, promised - _DELAY * sound.samplerate):
-            raise Refused("The file ends before its sound does; send it whole.")
+            raise Refused("part", "The file ends before its sound does; send it whole.")
         return {
             "media_type": _MEDIA_TYPES[codec.partition("/")[0]],
             "codec": codec,
@@ -173,17 +177,18 @@ def _opened(path: str) -> Any:
     try:
         return soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError, ValueError, RuntimeError):
-        raise Refused(f"This is no sound that can be read. Send {_KNOWN}.") from None
+        raise Refused("kind", f"This is no sound that can be read. Send {_KNOWN}.") from None
 
 
 def _codec(sound: Any) -> str:
     codec = _CODECS.get((sound.format, sound.subtype))
     if codec is None:
-        raise Refused(f"{sound.format} with {sound.subtype} is not taken. Send {_KNOWN}.")
+        raise Refused("kind", f"{sound.format} with {sound.subtype} is not taken. Send {_KNOWN}.")
     if not _LEAST_RATE <= sound.samplerate <= _MOST_RATE or sound.channels > _MOST_CHANNELS:
         raise Refused(
+            "rate",
             f"It has {sound.channels} channels at {sound.samplerate} Hz. "
-            f"Send one or two channels at {_LEAST_RATE} to {_MOST_RATE} Hz."
+            f"Send one or two channels at {_LEAST_RATE} to {_MOST_RATE} Hz.",
         )
     return codec
 
@@ -194,12 +199,12 @@ def _blocks(sound: Any, most_seconds: float) -> Iterator[NDArray[np.int16]]:
         try:
             block = sound.read(_BLOCK, dtype="int16", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError):
-            raise Refused("The sound is broken in the middle; send it whole.") from None
+            raise Refused("part", "The sound is broken in the middle; send it whole.") from None
         if not len(block):
             return
         left -= len(block)
         if left < 0:
-            raise Refused(_too_long(None, most_seconds))
+            raise Refused("long", _too_long(None, most_seconds))
         yield block
 
 
@@ -231,11 +236,12 @@ def _check_riff(path: Path) -> None:
             if name == b"data":
                 if length > left:
                     raise Refused(
-                        f"The header promises {length} bytes of sound and {left} are there; send it whole."
+                        "part",
+                        f"The header promises {length} bytes of sound and {left} are there; send it whole.",
                     )
                 return
             file.seek(length + length % 2, os.SEEK_CUR)
-    raise Refused("The WAV file has no data chunk; send it whole.")
+    raise Refused("part", "The WAV file has no data chunk; send it whole.")
 
 
 def _check_ogg(path: Path) -> None:
@@ -248,7 +254,7 @@ def _check_ogg(path: Path) -> None:
     page = end[end.rfind(b"OggS") :]
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
     if len(page) < 27 or not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments):
-        raise Refused("The Ogg stream has no end; send it whole.")
+        raise Refused("part", "The Ogg stream has no end; send it whole.")
 
 
 def _check_mp3(path: Path, promised: int) -> None:
@@ -256,8 +262,9 @@ def _check_mp3(path: Path, promised: int) -> None:
     there = _mp3_samples(path)
     if promised < there * _PROMISED - 3 * _MPEG1_SAMPLES:
         raise Refused(
+            "length",
             "The MP3 does not say how long it is, and its bit rate varies. "
-            "Write a Xing header, use a constant bit rate, or send WAV."
+            "Write a Xing header, use a constant bit rate, or send WAV.",
         )
 
 
@@ -295,9 +302,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"ok": work(**request)}
     except Refused as refused:
-        return {"refused": str(refused)}
+        return {"refused": str(refused), "reason": refused.reason}
     except MemoryError:
-        return {"refused": _TOO_DEAR}
+        return {"refused": _TOO_DEAR, "reason": "dear"}
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"}
 
@@ -331,7 +338,7 @@ def _in_fork(request: dict[str, Any], cpu_seconds: int, wall_seconds: float) -> 
         os.close(out)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    return answer or json.dumps({"refused": _TOO_DEAR}).encode()
+    return answer or json.dumps({"refused": _TOO_DEAR, "reason": "dear"}).encode()
 
 
 def main() -> None:

@@ -37,6 +37,17 @@ from ringstead_voicemail.taking_in import GREETING_RENDITIONS, MOST_BYTES, take_
 _ = translations("ringstead_voicemail")
 PAGE: Final = "greetings"
 _PIECE: Final = 256 * 1024
+# What `SoundRefused.reason` is for whom it concerns.
+REFUSALS: Final = {
+    "kind": _("This is no sound that telephones can play. Choose a WAV, MP3 or Ogg Opus file."),
+    "rate": _("Choose a file with one or two channels and at most 48,000 samples a second."),
+    "part": _("A part of the file is missing. Save it again and choose it once more."),
+    "length": _("This MP3 does not say how long it is. Save it with a constant bit rate, or as WAV."),
+    "long": _("It is too long: ${n} seconds at most."),
+    "large": _("The file is too large. Save it as MP3 or Ogg Opus."),
+    "empty": _("There is no sound in it. Record it again, or choose another file."),
+    "dear": _("Reading this file takes too long. Save it as WAV."),
+}
 
 
 def routes() -> list[Route]:
@@ -100,7 +111,8 @@ def add(context: TenantContext, request: Request) -> Any:
     try:
         recording = take_in(request.db, org_blobs(request.db), _pieces(upload), most, GREETING_RENDITIONS)
     except SoundRefused as refused:
-        return _refused(context, request, box, {"sound": str(refused)})
+        wrong = REFUSALS[refused.reason]
+        return _refused(context, request, box, {"sound": _(wrong, mapping={"n": most})})
     except ReadingFailed:
         again = _("The file could not be read just now. Send it again.")
         return _refused(context, request, box, {"sound": again}, status=503)

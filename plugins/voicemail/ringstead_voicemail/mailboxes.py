@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ringstead.api import Setting, TenantContext, new_id
+from ringstead.api import NavCount, Setting, TenantContext, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
 from ringstead.api.preferences import Preferences, load_preferences
@@ -131,6 +131,9 @@ def declared_settings() -> dict[str, Setting]:
     return {setting.name: setting for setting in (*settings(), region)}
 
 
-def count_new(context: TenantContext, session: TenantSession) -> int:
+def nav_counts(context: TenantContext, session: TenantSession) -> list[NavCount]:
     """New messages in all of the reader's mailboxes."""
-    return sum(mailbox.new_count for mailbox in my_mailboxes(session, context.subscriber_id))
+    if context.subscriber is None:
+        return []
+    total = select(func.coalesce(func.sum(Mailbox.new_count), 0)).where(opened_by(context.subscriber_id))
+    return [NavCount(item="voicemail.list", count=session.scalars(total).one())]

@@ -10,6 +10,7 @@ from ringstead.api import (
     EventListener,
     FeatureCode,
     JobSpec,
+    NavCount,
     NavItem,
     Permission,
     PersonalData,
@@ -32,6 +33,7 @@ from ringstead_voicemail import (
     jobs,
     lamp,
     link_views,
+    mailboxes,
     message_views,
     notices,
     organization_views,
@@ -143,6 +145,11 @@ def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalD
 @hookimpl
 def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool) -> list[Erasure]:
     return privacy.erase_person(session, subscriber_id, despite_hold)
+
+
+@hookimpl
+def nav_counts(ctx: TenantContext, session: TenantSession) -> list[NavCount]:
+    return mailboxes.nav_counts(ctx, session)
 
 
 @hookimpl

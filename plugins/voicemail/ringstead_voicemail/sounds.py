@@ -19,7 +19,14 @@ _RENDER_SECONDS: Final = 60
 
 
 class SoundRefused(ValueError):
-    """A file is not taken; the message says what is wrong with it and the mend."""
+    """A file is not taken; the message says what is wrong with it and the mend, in English.
+
+    `reason` is kind (of file), rate, part (not whole), length (it does not say its own), long, large, empty, or dear.
+    """
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 class ReadingFailed(RuntimeError):
@@ -84,7 +91,7 @@ class _Readers:
             except (BrokenPipeError, ValueError) as error:
                 raise ReadingFailed("the reading process has ended") from error
         if "refused" in answer:
-            raise SoundRefused(answer["refused"])
+            raise SoundRefused(answer["reason"], answer["refused"])
         if "failed" in answer:
             raise ReadingFailed(answer["failed"])
         done: dict[str, Any] = answer["ok"]

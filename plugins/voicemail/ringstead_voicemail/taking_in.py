@@ -59,11 +59,13 @@ def spool(pieces: Iterable[bytes], most: int) -> Iterator[Spooled]:
         for piece in pieces:
             size += len(piece)
             if size > most:
-                raise SoundRefused(f"It has more than {most} bytes; send it compressed, as MP3 or Ogg Opus.")
+                raise SoundRefused(
+                    "large", f"It has more than {most} bytes; send it compressed, as MP3 or Ogg Opus."
+                )
             digest.update(piece)
             file.write(piece)
         if not size:
-            raise SoundRefused("The body is empty; send the sound as the body.")
+            raise SoundRefused("empty", "The body is empty; send the sound as the body.")
         file.flush()
         yield Spooled(Path(file.name), size, digest.hexdigest())
 

@@ -248,7 +248,7 @@ def test_the_original_stays_when_nothing_can_be_made_of_it(
     message = leave_recording(wsgi, key, person, body).json["message"]
 
     def refuse(*_: Any) -> None:
-        raise SoundRefused("The sound is broken in the middle; send it whole.")
+        raise SoundRefused("part", "The sound is broken in the middle; send it whole.")
 
     with monkeypatch.context() as broken:
         broken.setattr(rendering, "render", refuse)

@@ -43,6 +43,22 @@ def test_messages_stand_newest_first_with_who_and_when(
     assert "0:07" in rows[1]
 
 
+def test_the_navigation_counts_what_is_new(
+    portal: Callable[..., Client], tenants: Tenants, person: Person, leave: Callable[..., UUID]
+) -> None:
+    client = portal(person)
+    assert client.get("/counts").json == {}
+    leave(person)
+    message = leave(person)
+    assert client.get("/counts").json == {"voicemail.list": 2}
+    client.post_form("/voicemail/messages", {"id": str(message), "do": "heard"}, status=303)
+    answer = client.get("/counts")
+    assert answer.json == {"voicemail.list": 1}
+    assert answer.headers["Cache-Control"] == "no-store"
+    colleague = tenants.person(person.organization)
+    assert portal(colleague).get("/counts").json == {}
+
+
 def test_a_colleague_is_named_by_the_resolver(
     portal: Callable[..., Client], tenants: Tenants, person: Person, leave: Callable[..., UUID]
 ) -> None:

@@ -1,5 +1,6 @@
 """What a switch asks and is told: lamp, recordings to fetch, PIN, greetings, messages, codes."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -301,13 +302,23 @@ def test_a_greeting_is_uploaded_played_and_fetched_by_the_switch(
         switch.get(chosen["url"], status=401)
 
 
-@pytest.mark.parametrize("body", [b"", b"no sound", sound(100)])
-def test_a_greeting_that_is_none_is_refused_in_words(
-    portal: Callable[..., Client], person: Person, body: bytes
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "keinen Ton|etwas auf|kein Ton"),
+        (b"no sound", "WAV, MP3 oder Ogg Opus"),
+        (sound(100), "zu lang: höchstens 90 Sekunden"),
+        (sound(5)[:4000], "Ein Teil der Datei fehlt"),
+    ],
+)
+def test_a_greeting_that_is_none_is_refused_in_the_readers_words(
+    portal: Callable[..., Client], person: Person, body: bytes, why: str
 ) -> None:
-    answer = upload(portal(person), "unavailable", body)
+    client = portal(person)
+    client.post_form("/language", {"locale": "de"}, status=303)
+    answer = upload(client, "unavailable", body)
     assert answer.status_int == 422
-    assert answer.html.select_one("#sound-error") is not None
+    assert re.search(why, answer.html.select_one("#sound-error").text)
 
 
 def test_an_absence_goes_before_all_until_its_day_is_over(

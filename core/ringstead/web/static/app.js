@@ -201,6 +201,63 @@ function showSecret(event) {
   button.setAttribute('aria-pressed', String(input.type === 'text'));
 }
 
+// --- A telephone number: at a desk, where a switch can do it, the desk phone calls it ----------------
+function placeCall(event) {
+  const link = event.target.closest('a[href^="tel:"]');
+  const action = find('meta[name="call"]')?.content;
+  if (!link || !action || !matchMedia('(pointer: fine)').matches) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  const form = Object.assign(document.createElement('form'), { method: 'post', action, hidden: true });
+  const values = {
+    csrf_token: find('meta[name="csrf-token"]').content,
+    number: decodeURIComponent(link.getAttribute('href').slice(4)),
+    back: location.pathname + location.search,
+  };
+  for (const [name, value] of Object.entries(values)) {
+    form.append(Object.assign(document.createElement('input'), { type: 'hidden', name, value }));
+  }
+  document.body.append(form);
+  form.requestSubmit();
+}
+
+// --- What is new behind the entries of the navigation --------------------------------------------------
+// Asked again once a minute while the page is looked at; not for ever, so that an abandoned session may end.
+const COUNTS_MS = 60_000;
+const ATTENTION_MS = 10 * COUNTS_MS;
+let lastTouched = Date.now();
+
+function showCounts(counts) {
+  const words = find('[data-counts]')?.dataset.new || '';
+  findAll('[data-entry]').forEach((link) => {
+    find('.count', link)?.remove();
+    const count = counts[link.dataset.entry];
+    if (!count) return;
+    const badge = Object.assign(document.createElement('span'), { className: 'count' });
+    badge.append(count > 99 ? '99+' : String(count));
+    badge.append(Object.assign(document.createElement('span'), { className: 'vh', textContent: ` ${words}` }));
+    link.append(badge);
+  });
+}
+
+async function refreshCounts() {
+  const address = find('[data-counts]')?.dataset.counts;
+  if (!address || document.visibilityState !== 'visible' || Date.now() - lastTouched > ATTENTION_MS) return;
+  const answer = await fetch(address, { headers: { Accept: 'application/json' } }).catch(() => null);
+  if (answer?.ok && !answer.redirected) showCounts(await answer.json());
+}
+
+function beginCounting() {
+  const touched = () => { lastTouched = Date.now(); };
+  ['pointermove', 'keydown', 'touchstart', 'scroll'].forEach((name) => {
+    document.addEventListener(name, touched, { passive: true });
+  });
+  document.addEventListener('visibilitychange', () => { touched(); refreshCounts(); });
+  document.addEventListener('counts', refreshCounts);
+  setInterval(refreshCounts, COUNTS_MS);
+  refreshCounts();
+}
+
 // --- Start -------------------------------------------------------------------------------------------
 function start(root) {
   findAll('[data-needs-script]', root).forEach((element) => { element.hidden = false; });
@@ -216,6 +273,7 @@ document.addEventListener('click', (event) => {
   copyText(event);
   chooseTheme(event);
   showSecret(event);
+  placeCall(event);
 });
 document.addEventListener('keydown', moveItem);
 document.addEventListener('keydown', onKey);
@@ -236,6 +294,7 @@ if (letters) {
   letters.addEventListener('change', () => remembered.set('keys', letters.checked ? 'on' : 'off'));
 }
 start(document);
+beginCounting();
 adoptNotices();
 announceAgain();
 const moved = new URLSearchParams(location.search).get('moved');

@@ -98,6 +98,7 @@ async function markHeard(player) {
   const row = find(`[data-row="${CSS.escape(heard)}"]`) || player.closest('li');
   if (row) findAll('[data-unread]', row).forEach((mark) => mark.remove());
   findAll('[data-mark-heard]').forEach((button) => button.remove());
+  document.dispatchEvent(new CustomEvent('counts'));
   const { new: left } = await answer.json();
   if (left === undefined) return;
   findAll('[data-new-count]').forEach((count) => { count.textContent = String(left); count.hidden = left === 0; });
