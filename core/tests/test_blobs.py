@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
+from support.objects import BUCKET, running_s3
 
 from ringstead.api.blobs import BlobMissing, BlobsAway, BlobsFull, OrgBlobs, org_blobs
 from ringstead.api.testing import Tenants
@@ -23,24 +23,12 @@ from ringstead.db.session import TenantScopeMissing
 from ringstead.doctor import check_blobs
 from ringstead.settings import load_settings
 
-BUCKET = "ringstead-tests"
-
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The address of a bucket on a server of this module."""
-    import boto3
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        endpoint = "http://{}:{}".format(*server.get_host_and_port())
-        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=BUCKET)
-        yield f"s3://{BUCKET}/some/prefix?region=us-east-1&endpoint={endpoint}"
-        server.stop()
+    with running_s3() as address:
+        yield address
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -241,15 +241,24 @@ class CallAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalFile:
+    """A file that belongs to a part of what is known about a person: its `name` there, and the key of its blob."""
+
+    name: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
     """A part of what is known about a person: `name` becomes the name of a file, `rows` what is in it.
 
     Rows are mappings of what JSON can hold, and UUIDs and times. Give a generator where there may be many: they are
-    read once, one after another.
+    read once, one after another; `files` after the rows.
     """
 
     name: str
     rows: Iterable[Mapping[str, Any]]
+    files: Iterable[PersonalFile] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from ringstead.api.directory import find_people
 from ringstead.api.work import MailAttachment
 from ringstead_voicemail.forwarding import NotSent, forward, send_by_mail
 from ringstead_voicemail.links import revoke_links
-from ringstead_voicemail.message_views import SUFFIXES, file_name, playable
+from ringstead_voicemail.message_views import file_name, playable
 from ringstead_voicemail.permissions import FORWARD
 from ringstead_voicemail.presenting import present
+from ringstead_voicemail.recordings import SUFFIXES
 from ringstead_voicemail.views import one_message
 
 _ = translations("ringstead_voicemail")

@@ -19,12 +19,11 @@ from ringstead_voicemail.listing import read_my_messages
 from ringstead_voicemail.mailboxes import lock_mailbox, my_mailboxes
 from ringstead_voicemail.permissions import DOWNLOAD, LISTEN
 from ringstead_voicemail.presenting import BASE, MESSAGES, present
-from ringstead_voicemail.recordings import ORIGINAL, blob_key
+from ringstead_voicemail.recordings import ORIGINAL, SUFFIXES, blob_key
 from ringstead_voicemail.views import one_message
 
 _ = translations("ringstead_voicemail")
 MOST_AT_ONCE: Final = 200
-SUFFIXES: Final = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/ogg": "ogg"}
 DONE: Final = {
     "heard": _("Marked as heard"),
     "unheard": _("Marked as new"),

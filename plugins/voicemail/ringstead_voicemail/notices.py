@@ -16,8 +16,9 @@ from ringstead_voicemail.forwarding import MOST_ATTACHED
 from ringstead_voicemail.links import create_link
 from ringstead_voicemail.listing import read_messages
 from ringstead_voicemail.mailboxes import lock_mailbox, read_preferences
-from ringstead_voicemail.message_views import SUFFIXES, playable
+from ringstead_voicemail.message_views import playable
 from ringstead_voicemail.models import Mailbox, Message, NotificationAddress
+from ringstead_voicemail.recordings import SUFFIXES
 from ringstead_voicemail.settings import LINK_DAYS
 
 AFTER: Final = "voicemail.after_mail"

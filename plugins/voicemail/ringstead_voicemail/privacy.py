@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, update
 
-from ringstead.api import Erasure, ErasureRefused, PersonalData, translations
+from ringstead.api import Erasure, ErasureRefused, PersonalData, PersonalFile, translations
 from ringstead.api.models import TenantSession
 from ringstead_voicemail.listing import JOINED
 from ringstead_voicemail.mailboxes import read_preferences
@@ -16,8 +16,9 @@ from ringstead_voicemail.models import (
     MailboxMember,
     Message,
     NotificationAddress,
+    Recording,
 )
-from ringstead_voicemail.recordings import drop_unused
+from ringstead_voicemail.recordings import SUFFIXES, blob_key, drop_unused
 from ringstead_voicemail.retention import remove_messages
 from ringstead_voicemail.settings import LEGAL_HOLD
 
@@ -25,7 +26,10 @@ _ = translations("ringstead_voicemail")
 
 
 def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalData]:
-    """Their mailbox, its messages and greetings, and the messages that they left others. Sound is downloaded apart."""
+    """Their mailbox, its messages and greetings with their sound, and that they left others messages.
+
+    What they said to others is in the others' mailboxes, and theirs.
+    """
     mailbox = session.scalars(select(Mailbox).where(Mailbox.subscriber_id == subscriber_id)).one_or_none()
     left = JOINED.where(Message.caller_subscriber_id == subscriber_id).order_by(Message.id)
     parts = [PersonalData(name="voicemail-left-for-others", rows=_rows(session, left))]
@@ -44,16 +48,35 @@ def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalD
     }
     return [
         PersonalData(name="voicemail-settings", rows=[settings]),
-        PersonalData(name="voicemail-messages", rows=_rows(session, mine)),
+        PersonalData(
+            name="voicemail-messages", rows=_rows(session, mine), files=_sounds(session, Message, mailbox.id)
+        ),
         PersonalData(
             name="voicemail-greetings",
             rows=[
-                {"kind": one.kind, "title": one.title, "active": one.is_active, "created_at": one.created_at}
+                {
+                    "id": one.id,
+                    "kind": one.kind,
+                    "title": one.title,
+                    "active": one.is_active,
+                    "created_at": one.created_at,
+                }
                 for one in session.scalars(greetings)
             ],
+            files=_sounds(session, Greeting, mailbox.id),
         ),
         *parts,
     ]
+
+
+def _sounds(
+    session: TenantSession, kind: type[Message] | type[Greeting], mailbox_id: UUID
+) -> Iterator[PersonalFile]:
+    """The recordings of a mailbox's messages or greetings as they came, named by the row's `id`."""
+    recording = and_(Recording.org_id == kind.org_id, Recording.id == kind.recording_id)
+    found = select(kind.id, Recording.id, Recording.media_type).join(Recording, recording)
+    for row_id, recording_id, media_type in session.execute(found.where(kind.mailbox_id == mailbox_id)):
+        yield PersonalFile(name=f"{row_id}.{SUFFIXES.get(media_type, 'bin')}", blob=blob_key(recording_id))
 
 
 def _rows(session: TenantSession, statement: Any) -> Iterator[dict[str, Any]]:

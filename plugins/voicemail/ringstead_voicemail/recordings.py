@@ -16,6 +16,8 @@ from ringstead_voicemail.models import Greeting, Message, Recording
 
 FOLDER: Final = "voicemail/recordings"
 ORIGINAL: Final = "original"
+SUFFIXES: Final = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/ogg": "ogg"}
+"""Endings of file names, by media type."""
 REMOVE_BLOBS: Final = "voicemail.remove_blobs"
 RENDER: Final = "voicemail.render"
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import func, select, update
-from support.voicemail import leave_recording, org_of, post_as_guest, seconds_of
+from support.voicemail import add_greeting, leave_recording, org_of, post_as_guest, seconds_of, sound
 
 from ringstead.api import ErasureRefused, SpokenWords, Transcriber, Transcript
 from ringstead.api.testing import Client, Person, Tenants
@@ -287,6 +289,17 @@ def test_a_person_has_all_of_it_and_can_be_forgotten(
     left = message_of(colleague, theirs)
     assert (left.name, left.number, left.caller_subscriber_id) == (None, None, None)
     assert len(blobs_of(person)) == 3
+
+
+def test_a_persons_own_data_holds_their_sound(
+    wsgi: Any, portal: Callable[..., Client], person: Person, key: str, run_jobs: Callable[..., None]
+) -> None:
+    body = sound(2, 16000, "MP3", None)
+    message = leave_recording(wsgi, key, person, body).json["message"]
+    greeting = add_greeting(wsgi, person, "Day")
+    with ZipFile(BytesIO(portal(person).post_form("/account/data").body)) as archive:
+        assert archive.read(f"voicemail/voicemail-messages/{message}.mp3") == body
+        assert seconds_of(archive.read(f"voicemail/voicemail-greetings/{greeting}.wav")) > 0
 
 
 def test_words_are_written_down_by_whom_the_organization_chose(
