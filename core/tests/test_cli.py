@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from ringstead import audit
 from ringstead.api.testing import Tenants
 from ringstead.cli import cli
 from ringstead.cli.demo import show_sign_ins
@@ -406,3 +407,25 @@ def test_sign_ins_are_shown_once_for_each_role_and_organization(
         "http://console.p.localhost:8080",
     ):
         assert text in shown
+
+
+def test_the_audit_trail_is_verified_against_heads_that_were_kept(
+    on_database: Run, tenants: Tenants, tmp_path: Path
+) -> None:
+    partner = tenants.partner()
+    with tenants.database.in_partner(partner.id) as session:
+        audit.record(session, audit.SIGNED_IN)
+    file = tmp_path / "heads.json"
+    verify = ("audit", "verify", "--partner", partner.slug, "--heads", str(file))
+    done = on_database(*verify)
+    assert done.exit_code == 0, done.output
+    assert f"{partner.slug}: 1 entries in 1 chains, whole" in done.output
+    ((chain, (number, _digest)),) = json.loads(file.read_text())[partner.slug].items()
+    assert number == 1
+    file.write_text(json.dumps({partner.slug: {chain: [2, "00"]}}))
+    cut = on_database(*verify)
+    assert cut.exit_code == 1
+    assert "it ends here" in cut.output
+    file.write_text("[]")
+    assert "no file of heads" in on_database(*verify).output
+    assert "no partner nobody" in on_database("audit", "verify", "--partner", "nobody").output

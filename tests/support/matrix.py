@@ -67,6 +67,12 @@ def both(
 
 
 CORE = {
+    "core.audit": Expected("/audit", TO_SIGN_IN, subscriber=403, org_admin=200),
+    "core.audit_file": Expected("/audit.csv", TO_SIGN_IN, subscriber=403, org_admin=200),
+    "core.console.audit": console("/audit", 200, 200),
+    "core.console.audit_file": console("/audit.csv", 200, 200),
+    **both("account.activity", "/account/activity", 200, TO_SIGN_IN),
+    **both("account.activity_file", "/account/activity.csv", 200, TO_SIGN_IN),
     "core.home": portal("/", 200),
     "core.arrange": portal("/home/arrange", 200),
     "core.arrange_change": portal("/home/arrange", 303, do="hide", card="calllogs.recent"),

@@ -1,5 +1,5 @@
 """The audit trail, for plugins: rows that are only ever added, in the transaction of what they tell about."""
 
-from ringstead.audit import Actor, declare_action, record
+from ringstead.audit import Actor, changed, declare_action, record
 
-__all__ = ["Actor", "declare_action", "record"]
+__all__ = ["Actor", "changed", "declare_action", "record"]

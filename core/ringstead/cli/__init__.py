@@ -7,6 +7,7 @@ import sys
 import click
 
 from ringstead import __version__
+from ringstead.cli.audit import audit
 from ringstead.cli.db import db
 from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
@@ -35,6 +36,7 @@ def cli() -> None:
 
 
 for command in (
+    audit,
     serve,
     worker,
     demo,

@@ -23,6 +23,8 @@ BELONGS: Final = {
     "core.more_console": MORE,
     "core.account.password": "core.account",
     "core.console.account.password": "core.console.account",
+    "core.account.activity": "core.account",
+    "core.console.account.activity": "core.console.account",
     "core.console.organization": "core.console.organizations",
 }
 

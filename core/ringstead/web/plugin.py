@@ -22,6 +22,7 @@ from ringstead.api import (
 )
 from ringstead.api import TenantContext as Context
 from ringstead.api.directory import name_colleagues
+from ringstead.audit import views as trail
 from ringstead.auth import personal
 from ringstead.auth import views as auth
 from ringstead.db.session import TenantSession
@@ -52,17 +53,23 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def declare_permissions() -> list[Permission]:
-    return [calling.CALL, *pages.permissions(), *auth.permissions(), *console.permissions()]
+    return [
+        calling.CALL,
+        *pages.permissions(),
+        *auth.permissions(),
+        *console.permissions(),
+        *trail.permissions(),
+    ]
 
 
 @hookimpl
 def declare_routes() -> list[Route]:
-    return [*calling.routes(), *pages.routes(), *auth.routes(), *console.routes()]
+    return [*calling.routes(), *pages.routes(), *auth.routes(), *console.routes(), *trail.routes()]
 
 
 @hookimpl
 def declare_navigation() -> list[NavItem]:
-    return [*pages.navigation(), *auth.navigation(), *console.navigation()]
+    return [*pages.navigation(), *auth.navigation(), *console.navigation(), *trail.navigation()]
 
 
 @hookimpl

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Text, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from ringstead.api import translations
+from ringstead.api.cells import safe_cell, safe_column
 from ringstead.api.formatting import format_number_e164
-from ringstead_calllogs.cells import safe_cell, safe_column
 from ringstead_calllogs.filters import DIRECTIONS
 from ringstead_calllogs.patterns import date_pattern, halves, time_pattern, to_char
 from ringstead_calllogs.presenting import DIALLED, RECEIVED

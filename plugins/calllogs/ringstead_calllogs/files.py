@@ -17,8 +17,8 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, select
 
 from ringstead.api.bulk import copy_out
+from ringstead.api.cells import Lines, separator
 from ringstead.api.models import TenantSession
-from ringstead_calllogs.cells import Lines, separator
 from ringstead_calllogs.columns import csv_cells
 from ringstead_calllogs.filters import Filter
 from ringstead_calllogs.orders import Content, Order, TooManyRows, spans_of

@@ -7,8 +7,8 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api import TenantContext, translations
+from ringstead.api.cells import Lines, separator
 from ringstead.api.formatting import formats_of
-from ringstead_calllogs.cells import Lines, separator
 from ringstead_calllogs.charts import MOST_DAYS, chart_span, sums_chart
 from ringstead_calllogs.filters import Filter, read_filter
 from ringstead_calllogs.partner_report import (

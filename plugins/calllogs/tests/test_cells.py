@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Text, literal, select
 
 from ringstead.api import new_id
+from ringstead.api.cells import Lines, safe_cell, safe_column, separator
 from ringstead.api.formatting import parse_locale
 from ringstead.api.models import TenantSession
 from ringstead.api.testing import Person
 from ringstead.db.engine import Database
 from ringstead_calllogs import patterns
-from ringstead_calllogs.cells import Lines, safe_cell, safe_column, separator
 from ringstead_calllogs.columns import columns_of, word_messages
 from ringstead_calllogs.files import pieces
 from ringstead_calllogs.filters import Filter

@@ -25,6 +25,7 @@ FEATURE_ON: Final = "feature.on"
 FEATURE_OFF: Final = "feature.off"
 DATA_EXPORTED: Final = "privacy.exported"
 DATA_ERASED: Final = "privacy.erased"
+TRAIL_EXPORTED: Final = "audit.exported"
 
 TITLES: Final[Mapping[str, TranslationString]] = {
     SIGNED_IN: _("Signed in"),
@@ -38,7 +39,10 @@ TITLES: Final[Mapping[str, TranslationString]] = {
     FEATURE_OFF: _("Turned a feature off"),
     DATA_EXPORTED: _("Downloaded a person’s data"),
     DATA_ERASED: _("Erased a person’s data"),
+    TRAIL_EXPORTED: _("Downloaded the audit trail"),
 }
+CHANGED = "changed"
+"""In an entry's `detail`: what was changed, by name, each as `[before, after]`; see `changed`."""
 _OF_PLUGINS: Final[dict[str, TranslationString]] = {}
 _EVERYDAY: Final[set[str]] = set()
 
@@ -53,6 +57,17 @@ def declare_action(name: str, title: TranslationString, is_everyday: bool = Fals
     if is_everyday:
         _EVERYDAY.add(name)
     return name
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """A `detail` that tells what differs between two states of a thing; values are what JSON can hold. No secrets."""
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return {CHANGED: {name: [before.get(name), after.get(name)] for name in names}}
+
+
+def known_actions() -> dict[str, str]:
+    """Every action that may be in the trail, with its title."""
+    return {**TITLES, **_OF_PLUGINS}
 
 
 class Actor(Protocol):

@@ -17,7 +17,7 @@ from typing import Any, Final
 from babel import numbers
 from sqlalchemy import ColumnElement, Text, case, func, literal
 
-from ringstead.api.formatting import parse_locale
+from ringstead.web.i18n import parse_locale
 
 # Spreadsheets skip what cannot be seen before a sign, and know the signs of East Asian width too. The white space is
 # spelled out, as engines of regular expressions do not agree on what it is.
