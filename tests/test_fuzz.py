@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from support import fuzzing, matrix
 from support.calls import file_of, node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded
-from support.people import belongs_to, make_groups, reset_token, session_of
+from support.people import ask_to_open, belongs_to, make_groups, reset_token, session_of
 from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_recording, open_link
 
 from ringstead.api.testing import PASSWORD, Person, Tenants
@@ -84,6 +84,9 @@ class House:
         with app.database.as_operator("tests", "a switch that nobody hears") as session:
             create_node(session, f"fuzz-{self.partner.slug}", self.partner.id)
             set_adapter(session, f"fuzz-{self.partner.slug}", "http://127.0.0.1:9", None)
+        first = next(iter(self.calls))
+        self.subscriber = str(first.subscriber.id)  # type: ignore[union-attr]
+        self.wish = ask_to_open(tenants.database, self.actors["console"][1].person, first)  # type: ignore[arg-type]
         for one in self.calls:
             file_of(tenants.database, one)
         self.routes = [owned.item for owned in app.registry["ringstead.plugins"].routes()]
@@ -130,6 +133,7 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
+        things["subscriber"], things["wish"] = self.subscriber, self.wish
         words = matrix.MATRIX[route.name].path
         things["message"] = self.message(someone) if "{message}" in words else "none"
         things["greeting"] = self.greeting(someone) if "{greeting}" in words else "none"

@@ -11,7 +11,7 @@ from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import Engine, event, select
 from support import matrix
 from support.calls import node_key, order_file, record_calls
-from support.people import make_groups
+from support.people import ask_to_open, enter_portal, make_groups
 from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Person, Tenants
@@ -21,6 +21,18 @@ from ringstead.db.engine import Database
 from ringstead.tenancy.models import Organization, Partner, WebSession
 
 FEATURES = ("calllogs", "voicemail")
+# Signing in, out or in again: these end a support session, and are tried where that is the matter.
+ENDS_IT = {
+    "core.support.end",
+    "core.support.enter",
+    "core.sign_in.submit",
+    "core.sign_out",
+    "core.choose",
+    "core.choose.submit",
+}
+ALWAYS_OPEN = {"core.theme"}
+# Files belong to who ordered them, which is somebody else than the one whose portal it is.
+OF_THE_ACCOUNT = {"calllogs.file", "calllogs.remove_file"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,8 @@ def make_side(
                 "file": order_file(portal(people[role])),
                 "message": leave_recording(wsgi, key, people[role], name=f"Caller {secret}").json["message"],
                 "greeting": add_greeting(wsgi, people[role], f"Greeting {secret}"),
+                "subscriber": str(people[role].subscriber.id),
+                "wish": ask_to_open(database, people["partner_admin"], people[role], f"Reason {secret}"),
             }
             for role in ("subscriber", "org_admin")
         }
@@ -260,6 +274,30 @@ def test_no_page_shows_anything_of_another_tenant(
             assert "cerise" not in text, route.name
             seen_own += "amber" in text
         assert seen_own >= 3
+
+
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_a_support_session_does_what_its_routes_allow(
+    is_read_only: bool, wsgi: Any, make_side: Callable[..., Side], visitor: Any, database: Database
+) -> None:
+    """Closed and private routes are closed; whoever only looks sends no form; all else is as for the subscriber."""
+    side = make_side("amber")
+    wrong, seen = {}, set()
+    for route in all_routes(wsgi):
+        expected = matrix.MATRIX[route.name]
+        if route.site != "portal" or route.name in ENDS_IT:
+            continue
+        client = visitor(side.partner)
+        enter_portal(database, client, side.people["partner_admin"], side.people["subscriber"], is_read_only)
+        is_closed = route.support != "open" or (is_read_only and "GET" not in route.methods)
+        want = 404 if route.name in OF_THE_ACCOUNT else expected.status("subscriber")
+        want = 403 if is_closed and route.name not in ALWAYS_OPEN else want
+        answer = ask(client, route, expected, side.things_of("subscriber") | {"session": "none"})
+        seen.add(want)
+        if answer.status_int != want:
+            wrong[route.name] = f"{answer.status_int} instead of {want}"
+    assert wrong == {}
+    assert {200, 403} <= seen
 
 
 @pytest.mark.parametrize("role", ["subscriber", "org_admin"])

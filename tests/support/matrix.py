@@ -67,6 +67,23 @@ def both(
 
 
 CORE = {
+    "core.console.subscribers": console("/organizations/{org}/subscribers", 200, 200, foreign=404),
+    "core.console.subscriber": console(
+        "/organizations/{org}/subscribers/{subscriber}", 200, 200, foreign=404
+    ),
+    "core.console.portal": console(
+        "/organizations/{org}/subscribers/{subscriber}/portal", 200, 200, foreign=404, reason="Ticket 4821"
+    ),
+    "core.console.portal_page": console("/organizations/{org}/subscribers/{subscriber}/portal", 303, 303),
+    "core.support.ticket": portal("/support/none", 410, visitor=410),
+    "core.support.enter": portal("/support/none", 410, visitor=410),
+    "core.support.end": portal("/support/end", 404),
+    "core.support.end_page": portal("/support/end", 303, visitor=303),
+    "core.support.mine": portal("/account/support", 200),
+    "core.support.answer": portal("/account/support/{wish}", 303, foreign=404, do="refuse"),
+    "core.support.answer_page": portal("/account/support/none", 303, visitor=303),
+    "core.support.rules": Expected("/organization/support", TO_SIGN_IN, subscriber=403, org_admin=200),
+    "core.support.change_rules": Expected("/organization/support", TO_SIGN_IN, subscriber=403, org_admin=303),
     "core.audit": Expected("/audit", TO_SIGN_IN, subscriber=403, org_admin=200),
     "core.audit_file": Expected("/audit.csv", TO_SIGN_IN, subscriber=403, org_admin=200),
     "core.console.audit": console("/audit", 200, 200),

@@ -7,11 +7,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ringstead.api.testing import Person, Tenants
+from ringstead.api.testing import Client, Person, Tenants
+from ringstead.auth import support
 from ringstead.auth.models import PasswordReset
+from ringstead.auth.sessions import Browser
 from ringstead.auth.tokens import hash_token
+from ringstead.db.engine import Database
 from ringstead.preferences.store import set_for_organization
-from ringstead.tenancy.models import Membership, Organization, WebSession
+from ringstead.tenancy.context import AccountInfo
+from ringstead.tenancy.models import Membership, Organization, SupportSession, WebSession
 
 
 def belongs_to(tenants: Tenants, person: Person, organization: Organization) -> None:
@@ -48,3 +52,37 @@ def make_groups(tenants: Tenants, app: Any, slug: str, people: Sequence[Person],
     with tenants.database.run_as(organization.org_id) as session:
         declared = app.registry["ringstead.declared_settings"]
         set_for_organization(session, declared, "calllogs.looks_visible", True)
+
+
+def ask_to_open(
+    database: Database, staff: Person, person: Person, reason: str = "Ticket 4821", **words: bool
+) -> str:
+    """A support session that waits for a person's answer; its id. `is_read_only` and `needs_consent` as words."""
+    with database.in_partner(person.partner.id) as session:
+        return str(_wish(session, staff, person, reason, **words).id)
+
+
+def _wish(
+    session: Any,
+    staff: Person,
+    person: Person,
+    reason: str,
+    is_read_only: bool = False,
+    needs_consent: bool = True,
+) -> SupportSession:
+    account, subscriber = staff.account, person.subscriber
+    assert subscriber is not None
+    actor = AccountInfo(account.id, account.name, account.email, str(account.staff_role), account.id, "")
+    return support.ask(session, actor, subscriber, reason, is_read_only, needs_consent)
+
+
+def enter_portal(
+    database: Database, client: Client, staff: Person, person: Person, is_read_only: bool = False
+) -> str:
+    """Bring a client into a person's portal by a support session; its id."""
+    with database.in_partner(person.partner.id) as session:
+        wish = _wish(session, staff, person, "Ticket 4821", is_read_only, needs_consent=False)
+        token = support.enter(session, wish, Browser("portal", "127.0.0.1", "tests"))
+        made = str(wish.id)
+    client.set_cookie("sid", token)
+    return made

@@ -58,6 +58,9 @@ class Permission:
     default_roles: frozenset[Role]
 
 
+Support = Literal["open", "private", "closed"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """A page or action: an address and the view that answers it.
@@ -75,6 +78,9 @@ class Route:
     site: Site = "portal"
     uploads: int = 0
     """How many bytes each file of a form may have; 0: no files. They are in `request.uploads` by field name."""
+    support: Support = "open"
+    """What the partner's staff may do here in a support session: `open`, `private` (only where the organization lets
+    support hear what was said) or `closed`. In a session that only looks, everything but GET is closed too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,12 @@ FEATURE_OFF: Final = "feature.off"
 DATA_EXPORTED: Final = "privacy.exported"
 DATA_ERASED: Final = "privacy.erased"
 TRAIL_EXPORTED: Final = "audit.exported"
+SUPPORT_ASKED: Final = "support.asked"
+SUPPORT_ALLOWED: Final = "support.allowed"
+SUPPORT_REFUSED: Final = "support.refused"
+SUPPORT_OPENED: Final = "support.opened"
+SUPPORT_ENDED: Final = "support.ended"
+SUPPORT_RULES: Final = "support.rules-changed"
 
 TITLES: Final[Mapping[str, TranslationString]] = {
     SIGNED_IN: _("Signed in"),
@@ -40,6 +46,12 @@ TITLES: Final[Mapping[str, TranslationString]] = {
     DATA_EXPORTED: _("Downloaded a person’s data"),
     DATA_ERASED: _("Erased a person’s data"),
     TRAIL_EXPORTED: _("Downloaded the audit trail"),
+    SUPPORT_ASKED: _("Asked to open a portal"),
+    SUPPORT_ALLOWED: _("Allowed the provider to open a portal"),
+    SUPPORT_REFUSED: _("Refused that a portal is opened"),
+    SUPPORT_OPENED: _("Opened a portal for support"),
+    SUPPORT_ENDED: _("Left a portal"),
+    SUPPORT_RULES: _("Changed what support may do"),
 }
 CHANGED = "changed"
 """In an entry's `detail`: what was changed, by name, each as `[before, after]`; see `changed`."""
@@ -94,7 +106,8 @@ def record(
     """Add an entry in the transaction of what it tells about, so that neither exists without the other.
 
     `where` is the request (then the actor is whoever is signed in, and the address is known) or a session, for jobs
-    and commands (whose actor's `address` may be given). `target` says what was touched, `subject` whose portal (a
+    and commands (whose actor's `address` may be given). In a support session the subject is the one whose portal it is,
+    and `detail` names the session. `target` says what was touched, `subject` whose portal (a
     subscriber's id). `session` replaces the request's own, for work inside another organization. Never put secrets or
     typed passwords into `detail`.
     """
@@ -102,6 +115,10 @@ def record(
         address = where.client_address
         actor = actor or where.tenant.account
         session = session or where.db
+        support = where.tenant.support
+        if support is not None:
+            subject = subject or where.tenant.subscriber_id
+            detail = {**(detail or {}), "support": str(support.id)}
     else:
         session = where
     entry = AuditEntry(

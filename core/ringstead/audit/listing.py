@@ -10,7 +10,7 @@ from sqlalchemy import Select, or_, select
 
 from ringstead import audit
 from ringstead.db.session import TenantSession
-from ringstead.tenancy.models import AuditEntry, Organization, Subscriber
+from ringstead.tenancy.models import AuditEntry, Membership, Organization, Subscriber
 
 PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 100_000
@@ -81,6 +81,21 @@ def read_all(session: TenantSession, wanted: Wanted) -> Iterator[Shown]:
         left, before = left - len(found), found[-1].id
         for entry in found:
             session.expunge(entry)
+
+
+def recent_of_subscriber(
+    session: TenantSession, org_id: UUID, subscriber_id: UUID, limit: int
+) -> list[Shown]:
+    """What was done lately to a subscriber's portal, or in the organization by whoever signs in to it."""
+    accounts = select(Membership.account_id).where(
+        Membership.org_id == org_id, Membership.subscriber_id == subscriber_id
+    )
+    done = or_(
+        AuditEntry.subject_subscriber_id == subscriber_id,
+        AuditEntry.actor_account_id.in_(accounts.scalar_subquery()),
+    )
+    found = select(AuditEntry).where(AuditEntry.org_id == org_id, done).order_by(AuditEntry.id.desc())
+    return _named(session, list(session.scalars(found.limit(limit))))
 
 
 def _statement(wanted: Wanted) -> Select[AuditEntry]:

@@ -57,7 +57,7 @@ def routes() -> list[Route]:
     )
     for site, name, permission in trails:
         own = f"{name}.account.activity"
-        mine = partial(Route, site=site, permission=SIGNED_IN)
+        mine = partial(Route, site=site, permission=SIGNED_IN, support="closed")
         everybodys = partial(Route, site=site, permission=permission)
         found += [
             everybodys(name=f"{name}.audit", pattern="/audit", view=show, renderer=PAGE),

@@ -64,6 +64,7 @@ def _page(context: TenantContext, request: Request) -> dict[str, Any]:
         "browsers": browsers,
         "entries": entries,
         "may_choose": _belongs_elsewhere(context, request),
+        "may_see_support": context.subscriber is not None,
         "may_export": context.subscriber is not None and context.can(EXPORT.name),
         "errors": {},
         "banner": None,

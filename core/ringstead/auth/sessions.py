@@ -49,6 +49,7 @@ def open_session(
     lifetime: timedelta,
     org_id: UUID | None = None,
     membership_id: UUID | None = None,
+    support_id: UUID | None = None,
 ) -> str:
     """Sign a browser in; returns the token, which is stored nowhere else."""
     token = new_token()
@@ -58,6 +59,7 @@ def open_session(
             account_id=account_id,
             org_id=org_id,
             membership_id=membership_id,
+            support_id=support_id,
             site=browser.site,
             csrf_token=new_token(),
             address=browser.address,

@@ -183,7 +183,11 @@ def _chooser(context: TenantContext, request: Request) -> Person | None:
 
 
 def sign_out(context: TenantContext, request: Request) -> Response:
-    """`POST /sign-out`: end this browser's session."""
+    """`POST /sign-out`: end this browser's session; a support session too."""
+    if context.support is not None:
+        from ringstead.auth.support_views import leave_portal
+
+        return leave_portal(context, request)
     if context.account is not None:
         audit.record(request, audit.SIGNED_OUT)
     sessions.end_by_token(request.db, presented_token_hash(request))

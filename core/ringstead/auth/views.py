@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ringstead.api import PUBLIC, SIGNED_IN, NavItem, Permission, Route, translations
-from ringstead.auth import account, data, reset, sign_in
+from ringstead.auth import account, data, reset, sign_in, support, support_views
 from ringstead.auth.paths import ACCOUNT, CHOOSE
 from ringstead.web.views import leads_to
 
@@ -22,6 +22,7 @@ def routes() -> list[Route]:
         *_both("sign_in.submit", "/sign-in", sign_in.submit_sign_in, PUBLIC, post, "core/signin.pt"),
         *_both("sign_out", "/sign-out", sign_in.sign_out, PUBLIC, post),
         *_both("sign_out.page", "/sign-out", leads_to("/"), PUBLIC, get),
+        *support_views.routes(),
         _route("choose", CHOOSE, sign_in.choose_page, PUBLIC, get, "core/choose.pt"),
         _route("choose.submit", CHOOSE, sign_in.submit_choice, PUBLIC, post, "core/choose.pt"),
         *_both("forgot", "/forgot", reset.forgot_page, PUBLIC, get, "core/forgot.pt"),
@@ -37,7 +38,10 @@ def routes() -> list[Route]:
             post,
             "core/account.pt",
         ),
-        _route("account.data", "/account/data", data.download_data, data.EXPORT.name, post),
+        replace(
+            _route("account.data", "/account/data", data.download_data, data.EXPORT.name, post),
+            support="closed",
+        ),
         _route("account.data.page", "/account/data", to_account, PUBLIC, get),
         *_both("account.password.page", "/account/password", to_account, PUBLIC, get),
         *_both("account.sign_out.page", "/account/sessions/{id}/sign-out", to_account, PUBLIC, get),
@@ -55,12 +59,13 @@ def routes() -> list[Route]:
 
 def permissions() -> list[Permission]:
     """Everybody may sign in, and everybody who did may look after his account; a subscriber may have their data."""
-    return [data.EXPORT]
+    return [data.EXPORT, support.OPEN, support.RULES]
 
 
 def navigation() -> list[NavItem]:
     """One's own account, on both kinds of host."""
     return [
+        *support_views.navigation(),
         _account_entry("core.account", "core.account", "portal"),
         _account_entry("core.console.account", "core.console.account", "console"),
     ]
@@ -106,4 +111,6 @@ def _both(
     renderer: str | None = None,
 ) -> list[Route]:
     on_portal = _route(name, pattern, view, permission, methods, renderer)
+    if name.startswith("account"):
+        on_portal = replace(on_portal, support="closed")
     return [on_portal, replace(on_portal, name=f"core.console.{name}", site="console")]

@@ -171,7 +171,8 @@ class SignedIn:
     """What `open_session` knows of a signed-in person, by the names of its columns.
 
     `settings` are the stored preferences by level; `exceptions` the organization's changes to the role's permissions;
-    `oversees` is whether the subscriber leads a team or manages a location. On a console there is no organization and
+    `oversees` is whether the subscriber leads a team or manages a location; `support` tells of the support session by
+    which somebody of the partner is in the subscriber's portal. On a console there is no organization and
     no subscriber.
     """
 
@@ -194,6 +195,7 @@ class SignedIn:
     exceptions: dict[str, bool] | None
     settings: dict[str, Any]
     expires_at: datetime
+    support: dict[str, Any] | None
     oversees: bool
 
     @classmethod

@@ -144,7 +144,7 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
     if query:
         statement = statement.where(func.lower(Organization.name).contains(query.lower(), autoescape=True))
     if after is not None:
-        last = _of_partner(session, after)
+        last = of_partner(session, after)
         statement = statement.where(
             tuple_(Organization.name, Organization.org_id) > tuple_(last.name, last.org_id)
         )
@@ -160,7 +160,7 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
 
 def organization(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /organizations/{id}`: its features, and who switched what lately."""
-    found = _of_partner(request.db, id_of(request.matchdict["id"]))
+    found = of_partner(request.db, id_of(request.matchdict["id"]))
     with request.database.run_as(found.org_id) as session:
         features = list_features(session, request.plugins)
         people = session.scalar(select(func.count()).select_from(Subscriber)) or 0
@@ -197,7 +197,7 @@ def list_features(session: TenantSession, registry: Registry) -> list[Feature]:
 
 def switch_feature(_context: TenantContext, request: Request) -> Response:
     """`POST /organizations/{id}/features` with `plugin` and `enabled` (on or off). Holds from the next request on."""
-    found = _of_partner(request.db, id_of(request.matchdict["id"]))
+    found = of_partner(request.db, id_of(request.matchdict["id"]))
     plugin, enabled = request.POST.get("plugin", ""), request.POST.get("enabled", "")
     if enabled not in ("on", "off"):
         raise HTTPBadRequest(
@@ -226,7 +226,7 @@ def switch_feature(_context: TenantContext, request: Request) -> Response:
     return HTTPSeeOther(request.route_path("core.console.organization", id=found.org_id))
 
 
-def _of_partner(session: TenantSession, org_id: UUID) -> Organization:
+def of_partner(session: TenantSession, org_id: UUID) -> Organization:
     """An organization of the signed-in partner; another partner's is as unknown as one that does not exist."""
     found = session.scalars(select(Organization).where(Organization.org_id == org_id)).one_or_none()
     if found is None:

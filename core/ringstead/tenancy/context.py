@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -63,10 +64,23 @@ class AccountInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportInfo:
+    """A support session: somebody of the partner's staff (the context's `account`) is in a subscriber's portal."""
+
+    id: UUID
+    actor_role: str
+    reason: str
+    is_read_only: bool
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TenantContext:
     """Everything that a view, a template or a plugin may know about who is asking. Immutable.
 
     `oversees` is whether the subscriber leads a team or manages a location; which ones says `ringstead.api.directory`.
+    `support` is there while the partner's staff is in the portal: `account` is then the one who acts, `subscriber` the
+    one whose portal it is.
     """
 
     site: SiteInfo
@@ -77,6 +91,7 @@ class TenantContext:
     subscriber: SubscriberInfo | None = None
     permissions: frozenset[str] = field(default_factory=frozenset)
     oversees: bool = False
+    support: SupportInfo | None = None
     locale: str = "en"
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
@@ -84,6 +99,18 @@ class TenantContext:
     def partner(self) -> PartnerInfo:
         """The partner of the host."""
         return self.site.partner
+
+    @property
+    def person_name(self) -> str:
+        """Whose portal it is: who signed in, or in a support session the subscriber. Empty for a visitor."""
+        if self.support is not None and self.subscriber is not None:
+            return self.subscriber.name
+        return self.account.name if self.account else ""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the reader may change anything: not in a support session that only looks."""
+        return self.support is None or not self.support.is_read_only
 
     @property
     def org_id(self) -> UUID:

@@ -214,6 +214,35 @@ class WebSession(PartnerScoped, Base):
     created_at: Mapped[CreatedAt]
     last_seen_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
+    support_id: Mapped[UUID | None]
+    verified_at: Mapped[CreatedAt]
+    """When the password was given last."""
+
+
+class SupportSession(PartnerScoped, Base):
+    """Somebody of the partner's staff (`actor_*`) opens a subscriber's portal: asked for, allowed where the
+    organization wants to be asked, opened by a ticket, ended. `actor_role` is the role on the console."""
+
+    __tablename__ = "support_session"
+    __table_args__ = (UniqueConstraint("partner_id", "ticket_hash"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    org_id: Mapped[UUID]
+    subscriber_id: Mapped[UUID]
+    actor_account_id: Mapped[UUID]
+    actor_name: Mapped[str]
+    actor_role: Mapped[str]
+    reason: Mapped[str]
+    is_read_only: Mapped[bool]
+    asked_at: Mapped[CreatedAt]
+    needs_consent: Mapped[bool]
+    allowed_at: Mapped[datetime | None]
+    refused_at: Mapped[datetime | None]
+    ticket_hash: Mapped[bytes | None]
+    ticket_expires_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
 
 
 class AuditEntry(PartnerScoped, Base):

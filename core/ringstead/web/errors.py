@@ -18,6 +18,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.auth.policy import is_suspended
+from ringstead.auth.support import ClosedToSupport
 from ringstead.blobs import BlobsAway, BlobsFull
 from ringstead.plugins.registry import Registry
 from ringstead.tenancy.context import TenantContext
@@ -274,7 +275,8 @@ def forbidden(error: HTTPException, request: Request) -> Response:
     """Not allowed: a visitor is led to the sign-in page and back; somebody signed in is told so."""
     context = known_tenant(request)
     if context is not None and context.account is not None:
-        return error_response(request, 403)
+        # Why support may not do something is no secret; anything else would tell what there is.
+        return error_response(request, 403, error.detail if isinstance(error, ClosedToSupport) else "")
     if wants_problem(request):
         return error_response(request, 401)
     wanted = request.path_qs if request.method in ("GET", "HEAD") else "/"

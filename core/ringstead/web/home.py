@@ -137,7 +137,7 @@ def home(context: TenantContext, request: Request) -> dict[str, Any]:
         "can_arrange": context.subscriber is not None and bool(allowed),
         "day": format_day(context.locale, today),
         "extension": context.subscriber.extension if context.subscriber else "",
-        "greeting": greeting(fmt.local_hour(), context.account.name if context.account else ""),
+        "greeting": greeting(fmt.local_hour(), context.person_name),
         "hidden": bool(hidden),
         "today": today.isoformat(),
     }

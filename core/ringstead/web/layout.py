@@ -88,6 +88,7 @@ class Layout:
             self.theme,
             self.active,
             can_call,
+            context.support is not None,
         )
         cache: FrameCache = self._request.registry["ringstead.frames"]
         pieces = cache.get(key)
@@ -143,7 +144,7 @@ class Layout:
     @property
     def person_name(self) -> str:
         """Who is signed in."""
-        return self.context.account.name if self.context.account else ""
+        return self.context.person_name
 
     @property
     def person_initials(self) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from pyramid.request import Request
 
 from ringstead.api.contributions import NavItem
-from ringstead.plugins.registry import CORE, Owned
+from ringstead.plugins.registry import CORE, Owned, Registry
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.i18n import messages
 
@@ -25,7 +25,11 @@ BELONGS: Final = {
     "core.console.account.password": "core.console.account",
     "core.account.activity": "core.account",
     "core.console.account.activity": "core.console.account",
+    "core.support.mine": "core.account",
     "core.console.organization": "core.console.organizations",
+    "core.console.subscribers": "core.console.organizations",
+    "core.console.subscriber": "core.console.organizations",
+    "core.console.portal": "core.console.organizations",
 }
 
 
@@ -79,7 +83,15 @@ class Navigation:
         self._entries = tuple(owned for owned in context.features.navigation if self._may(owned))
 
     def _may(self, owned: Owned[NavItem]) -> bool:
+        if self._context.support is not None and owned.item.route in self._closed:
+            return False
         return owned.item.site == self._context.site.kind and self._context.can(owned.item.permission)
+
+    @cached_property
+    def _closed(self) -> frozenset[str]:
+        """Routes that are closed to support sessions."""
+        registry: Registry = self._request.plugins
+        return frozenset(owned.item.name for owned in registry.routes() if owned.item.support == "closed")
 
     def _link(self, item: NavItem) -> NavLink:
         return NavLink(

@@ -90,6 +90,7 @@ def _on_both_sites() -> list[Route]:
                 view=views.prefer_language,
                 permission=SIGNED_IN,
                 methods=("POST",),
+                support="closed",
                 site=site,
             ),
             Route(

@@ -23,8 +23,9 @@ from ringstead.api import (
 from ringstead.api import TenantContext as Context
 from ringstead.api.directory import name_colleagues
 from ringstead.audit import views as trail
-from ringstead.auth import personal
+from ringstead.auth import personal, support
 from ringstead.auth import views as auth
+from ringstead.console import portals, subscribers
 from ringstead.db.session import TenantSession
 from ringstead.plugins.transcribing import NOBODY
 from ringstead.switch import calling, feature_codes
@@ -58,13 +59,22 @@ def declare_permissions() -> list[Permission]:
         *pages.permissions(),
         *auth.permissions(),
         *console.permissions(),
+        *subscribers.permissions(),
         *trail.permissions(),
     ]
 
 
 @hookimpl
 def declare_routes() -> list[Route]:
-    return [*calling.routes(), *pages.routes(), *auth.routes(), *console.routes(), *trail.routes()]
+    return [
+        *calling.routes(),
+        *pages.routes(),
+        *auth.routes(),
+        *console.routes(),
+        *subscribers.routes(),
+        *portals.routes(),
+        *trail.routes(),
+    ]
 
 
 @hookimpl
@@ -89,6 +99,7 @@ def declare_settings() -> list[Setting]:
         ),
         Setting(name="core.card_order", title=_("Order of cards"), type=list, default=[], level="subscriber"),
         Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),
+        *support.settings(),
         Setting(
             name="core.resting_cards",
             title=_("Cards hidden today"),

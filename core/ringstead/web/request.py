@@ -5,7 +5,9 @@
 `request.database`, `request.deployment`.
 """
 
+from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pyramid.config import Configurator
@@ -19,7 +21,14 @@ from ringstead.db.session import RequestSession, SignedIn
 from ringstead.plugins.enablement import Enablement
 from ringstead.plugins.registry import Registry
 from ringstead.preferences.cascade import Preferences
-from ringstead.tenancy.context import AccountInfo, OrganizationInfo, SiteInfo, SubscriberInfo, TenantContext
+from ringstead.tenancy.context import (
+    AccountInfo,
+    OrganizationInfo,
+    SiteInfo,
+    SubscriberInfo,
+    SupportInfo,
+    TenantContext,
+)
 from ringstead.web.i18n import negotiate_locale
 
 
@@ -70,6 +79,7 @@ def build_context(request: Request) -> TenantContext:
         subscriber=_subscriber(row),
         permissions=features.role_permissions(row.role, row.exceptions),
         oversees=row.oversees,
+        support=None if row.support is None else _support(row.support),
         locale=negotiate_locale(request, preferences),
         time_zone=ZoneInfo(preferences["core.time_zone"]),
     )
@@ -78,6 +88,16 @@ def build_context(request: Request) -> TenantContext:
 def _organization(row: SignedIn) -> OrganizationInfo | None:
     return (
         None if row.org_id is None else OrganizationInfo(row.org_id, row.org_slug or "", row.org_name or "")
+    )
+
+
+def _support(row: dict[str, Any]) -> SupportInfo:
+    return SupportInfo(
+        UUID(row["id"]),
+        row["actor_role"],
+        row["reason"],
+        row["is_read_only"],
+        datetime.fromisoformat(row["ends_at"]),
     )
 
 

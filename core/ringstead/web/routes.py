@@ -7,7 +7,9 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
 
-from ringstead.plugins.registry import CORE, Registry
+from ringstead.api.contributions import Route
+from ringstead.auth.support import check_support
+from ringstead.plugins.registry import CORE, Owned, Registry
 from ringstead.tenancy.context import TenantContext
 
 
@@ -36,20 +38,25 @@ def add_plugin_routes(config: Configurator, registry: Registry) -> None:
             route.pattern,
             request_method=route.methods,
             site_kind=route.site,
-            factory=context_factory(owned.plugin),
+            factory=context_factory(owned),
         )
         config.add_view(
             route.view, route_name=route.name, permission=route.permission, renderer=route.renderer
         )
 
 
-def context_factory(plugin: str) -> Callable[[Request], TenantContext]:
-    """The context of a plugin's views; for somebody whose organization has the plugin off, there is no such page."""
+def context_factory(owned: Owned[Route]) -> Callable[[Request], TenantContext]:
+    """The context of a plugin's views; for somebody whose organization has the plugin off, there is no such page.
+
+    A support session is told what is closed to it.
+    """
+    plugin, route = owned.plugin, owned.item
 
     def make(request: Request) -> TenantContext:
         context: TenantContext = request.tenant
         if plugin != CORE and context.account is not None and plugin not in context.features.plugins:
             raise HTTPNotFound
+        check_support(context, route, request.method)
         return context
 
     return make

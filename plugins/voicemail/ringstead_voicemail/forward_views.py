@@ -29,6 +29,7 @@ def routes() -> list[Route]:
             pattern=f"{one}/forward",
             view=show_forward,
             permission=FORWARD.name,
+            support="private",
             renderer="voicemail/forward.pt",
         ),
         Route(
@@ -36,6 +37,7 @@ def routes() -> list[Route]:
             pattern=f"{one}/forward",
             view=send_forward,
             permission=FORWARD.name,
+            support="private",
             methods=("POST",),
             renderer="voicemail/forward.pt",
         ),

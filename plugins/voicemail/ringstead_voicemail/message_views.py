@@ -51,10 +51,21 @@ def routes() -> list[Route]:
             pattern="/voicemail/messages.zip",
             view=send_zip,
             permission=DOWNLOAD.name,
+            support="private",
         ),
-        Route(name="voicemail.audio", pattern=f"{one}/audio", view=send_audio, permission=LISTEN.name),
         Route(
-            name="voicemail.download", pattern=f"{one}/download", view=send_download, permission=DOWNLOAD.name
+            name="voicemail.audio",
+            pattern=f"{one}/audio",
+            view=send_audio,
+            permission=LISTEN.name,
+            support="private",
+        ),
+        Route(
+            name="voicemail.download",
+            pattern=f"{one}/download",
+            view=send_download,
+            permission=DOWNLOAD.name,
+            support="private",
         ),
     ]
 
@@ -144,7 +155,7 @@ def send_audio(context: TenantContext, request: Request) -> Response:
     With `played` (how a page without scripts asks), the message counts as heard.
     """
     row = one_message(context, request)
-    if "played" in request.GET and row.heard_at is None and request.method == "GET":
+    if "played" in request.GET and row.heard_at is None and request.method == "GET" and context.may_change:
         messages.mark_heard(request.db, lock_mailbox(request.db, row.mailbox_id), [row.id])
     return blob_response(request, org_blobs(request.db), playable(row))
 

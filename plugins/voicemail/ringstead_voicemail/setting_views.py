@@ -69,6 +69,7 @@ def routes() -> list[Route]:
             pattern=page,
             view=change_settings,
             permission=SETTINGS.name,
+            support="private",
             methods=("POST",),
             renderer="voicemail/settings.pt",
         ),
@@ -77,6 +78,7 @@ def routes() -> list[Route]:
             pattern="/voicemail/pin",
             view=show_pin,
             permission=PIN.name,
+            support="closed",
             renderer="voicemail/pin.pt",
         ),
         Route(
@@ -84,6 +86,7 @@ def routes() -> list[Route]:
             pattern="/voicemail/pin",
             view=change_pin,
             permission=PIN.name,
+            support="closed",
             methods=("POST",),
             renderer="voicemail/pin.pt",
         ),

@@ -258,6 +258,23 @@ function beginCounting() {
   refreshCounts();
 }
 
+// --- A support session: how long it lasts, and forms that go on by themselves -------------------------
+function countDown() {
+  const place = find('[data-ends]');
+  if (!place) return;
+  const left = Math.max(0, Math.round((new Date(place.dataset.ends) - Date.now()) / 1000));
+  const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
+  place.textContent = place.dataset.left.replace('%', time);
+  if (left === 0) location.reload();
+  else setTimeout(countDown, 1000);
+}
+
+function goOn() {
+  find('form[data-send]')?.requestSubmit();
+  const link = find('a[data-follow]');
+  if (link) location.replace(link.href);
+}
+
 // --- Start -------------------------------------------------------------------------------------------
 function start(root) {
   findAll('[data-needs-script]', root).forEach((element) => { element.hidden = false; });
@@ -295,6 +312,8 @@ if (letters) {
 }
 start(document);
 beginCounting();
+countDown();
+goOn();
 adoptNotices();
 announceAgain();
 const moved = new URLSearchParams(location.search).get('moved');

@@ -1,0 +1,1 @@
+"""The partner's console: its pages about subscribers, and opening their portals."""
