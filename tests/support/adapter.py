@@ -21,6 +21,8 @@ class FakeAdapter:
     recordings: dict[str, bytes] = field(default_factory=dict)
     hang: Event = field(default_factory=Event)
     is_hanging: bool = False
+    breaks_off_after: int | None = None
+    """Recordings come without a length, and end after so many bytes."""
 
 
 @contextmanager
@@ -42,6 +44,12 @@ def running_adapter() -> Iterator[FakeAdapter]:
 
         def do_GET(self) -> None:
             found = adapter.recordings.get(self.path.removeprefix("/recordings/"))
+            if found is not None and adapter.breaks_off_after is not None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(found[: adapter.breaks_off_after])
+                self.close_connection = True
+                return
             self.answer(404 if found is None else adapter.status, found or b"")
 
         def do_DELETE(self) -> None:

@@ -90,7 +90,9 @@ def address_to_confirm(app: Any, person: Person) -> str:
     """The path at which somebody confirms an address of a person's mailbox."""
     with app.database.run_as(org_of(person)) as session:
         address = NotificationAddress(
-            mailbox_id=own_mailbox(session, me(person)).id, email="guest@example.net"
+            subscriber_id=me(person),
+            mailbox_id=own_mailbox(session, me(person)).id,
+            email="guest@example.net",
         )
         session.add(address)
         session.flush()

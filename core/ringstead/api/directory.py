@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ringstead.api.contributions import CallerName, Situation
 from ringstead.db.session import TenantSession
 from ringstead.plugins.asking import ask
+from ringstead.plugins.enablement import enabled_plugins
 from ringstead.tenancy.context import OrganizationInfo, SubscriberInfo, TenantContext
 from ringstead.tenancy.models import (
     Location,
@@ -33,6 +34,7 @@ __all__ = [
     "find_people",
     "find_subscribers",
     "name_colleagues",
+    "has_feature",
     "situations_of",
 ]
 
@@ -128,6 +130,12 @@ def caller_names(context: TenantContext, request: Request, numbers: Iterable[str
         for name in request.gate.ask("name_callers", context, request.db, CallerName, numbers=wanted):
             found.setdefault(name.number, name)
     return found
+
+
+def has_feature(session: TenantSession, plugin: str) -> bool:
+    """Whether the session's organization is active and has a plugin on: for what is reached without signing in."""
+    status = session.scalar(select(Organization.status).where(Organization.org_id == session.org_id))
+    return status == "active" and plugin in enabled_plugins(session)
 
 
 def situations_of(request: Request, session: TenantSession, subscriber_id: UUID) -> list[Situation]:

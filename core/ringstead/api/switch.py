@@ -17,6 +17,7 @@ from ringstead.switch.telling import (
     SwitchAway,
     SwitchRefused,
     adapter_of,
+    adapters_for,
     tell_switches,
 )
 from ringstead.tenancy.hosts import HostDirectory, normal_host
@@ -31,6 +32,7 @@ __all__ = [
     "SwitchNode",
     "SwitchRefused",
     "adapter_of",
+    "adapters_for",
     "organization_of_domain",
     "problem",
     "read_body",

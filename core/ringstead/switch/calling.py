@@ -4,14 +4,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from cachetools import TTLCache, cached
-from limits import RateLimitItemPerDay, RateLimitItemPerMinute
 from pyramid.httpexceptions import HTTPSeeOther, HTTPTooManyRequests, HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api.contributions import JobSpec, Permission, Route
 from ringstead.api.numbers import bare_number
-from ringstead.auth.throttle import Charge
+from ringstead.api.throttling import seconds_to_wait
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
@@ -25,8 +24,8 @@ from ringstead.web.i18n import messages
 _ = messages("ringstead")
 ORIGINATE = "core.originate"
 # More than somebody at a desk calls, fewer than makes a stolen session worth anything to who earns by calls.
-PER_MINUTE: Final = RateLimitItemPerMinute(10, 1)
-PER_DAY: Final = RateLimitItemPerDay(300, 1)
+CALLS_A_MINUTE: Final = 10
+CALLS_A_DAY: Final = 300
 CALL = Permission(
     name="core:call:place",
     title=_("Have one’s phone call a number"),
@@ -52,12 +51,7 @@ def place_call(context: TenantContext, request: Request) -> Response:
     number = bare_number(str(request.POST.get("number", ""))[:64])
     if number is None:
         raise HTTPUnprocessableEntity(_("That is no number that can be called."))
-    seconds = request.registry["ringstead.throttle"].take(
-        [
-            Charge(limit, ("call", str(request.db.org_id), str(context.subscriber_id)))
-            for limit in (PER_MINUTE, PER_DAY)
-        ]
-    )
+    seconds = seconds_to_wait(context, request, "core.call", CALLS_A_MINUTE, CALLS_A_DAY)
     if seconds:
         raise HTTPTooManyRequests(
             _("That were many calls in a short time. Dial the number on your phone."),

@@ -57,10 +57,12 @@ class Adapter:
             pass
 
     @contextmanager
-    def fetch(self, *path: str) -> Iterator[Iterator[bytes]]:
-        """The bytes of what lies at a path, piece by piece. Raises `SwitchAway` or `SwitchRefused`."""
-        with self._client() as client, self._answer(client, "GET", *path) as answer:
-            yield self._pieces(answer)
+    def fetch(self, *path: str) -> Iterator[tuple[Iterator[bytes], bool]]:
+        """The bytes of what lies at a path, piece by piece, and whether the switch says how many they are: what does
+        not say so, and breaks off, looks as if it had ended. Raises `SwitchAway` or `SwitchRefused`."""
+        plain = {"Accept-Encoding": "identity"}
+        with self._client() as client, self._answer(client, "GET", *path, headers=plain) as answer:
+            yield self._pieces(answer), "content-length" in answer.headers
 
     def delete(self, *path: str) -> None:
         """Delete it there; no harm when it is gone. Raises `SwitchAway` or `SwitchRefused`."""
@@ -100,7 +102,7 @@ class Adapter:
         import httpx
 
         try:
-            yield from answer.iter_bytes(_PIECE)
+            yield from answer.iter_raw(_PIECE)
         except httpx.HTTPError as error:
             raise SwitchAway(f"{self.node}: {type(error).__name__}") from error
 

@@ -108,6 +108,11 @@ class TenantContext:
         return self.account.name if self.account else ""
 
     @property
+    def may_hear(self) -> bool:
+        """Whether the reader may hear and read what was said: support only where the organization lets it."""
+        return self.support is None or bool(self.preferences["core.support_private"])
+
+    @property
     def may_change(self) -> bool:
         """Whether the reader may change anything: not in a support session that only looks."""
         return self.support is None or not self.support.is_read_only

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pyramid.request import Request
 from pyramid.response import Response
 
-from ringstead.blobs import OrgBlobs
+from ringstead.blobs import BlobMissing, OrgBlobs
 
 # What is no longer than this goes out in one piece.
 _PIECE: Final = 1024 * 1024
@@ -32,6 +32,8 @@ def blob_response(request: Request, blobs: OrgBlobs, file: BlobFile) -> Response
 
     An answer is private to who asked, and asked for again each time, which its ETag makes cheap.
     """
+    if blobs.info(file.key) is None:
+        raise BlobMissing(file.key)
     response = Response(content_type=file.media_type, charset=None)
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -19,7 +19,7 @@ from pyramid.response import Response
 
 from ringstead.auth.policy import is_suspended
 from ringstead.auth.support import ClosedToSupport
-from ringstead.blobs import BlobsAway, BlobsFull
+from ringstead.blobs import BlobMissing, BlobsAway, BlobsFull
 from ringstead.plugins.registry import Registry
 from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
@@ -346,6 +346,11 @@ def away(request: Request) -> Response:
     return response
 
 
+def blob_missing(_error: BlobMissing, request: Request) -> Response:
+    """A file whose bytes are not where they should be: for who asks, there is none."""
+    return error_response(request, 404)
+
+
 def blobs_away(error: BlobsAway, request: Request) -> Response:
     """The object storage is full, or cannot be reached."""
     log.error("blobs.away", path=logged_path(request), why=str(error))
@@ -379,6 +384,7 @@ def includeme(config: Configurator) -> None:
     config.add_exception_view(undecodable, context=URLDecodeError)
     config.add_exception_view(too_large, context=BodyTooLarge)
     config.add_exception_view(blobs_away, context=BlobsAway)
+    config.add_exception_view(blob_missing, context=BlobMissing)
     config.add_exception_view(unexpected, context=Exception)
     config.add_notfound_view(not_found)
     config.add_forbidden_view(forbidden)

@@ -55,12 +55,18 @@ def read_uploads(request: Request, most: int) -> None:
     _kind, options = parse_options_header(request.environ.get("CONTENT_TYPE", ""))
     fields: list[tuple[str, str]] = []
     uploads: dict[str, Upload] = {}
+    left = _MOST_TEXT
     try:
         for part in _parts(request, options.get("boundary", ""), most):
             if part.filename is None:
-                fields.append((part.name, part.value))
+                left -= part.size
+                if left < 0:
+                    raise _too_large(most)
+                # Whatever charset a part declares: what a browser sends is UTF-8, and some decoders take for ever.
+                fields.append((part.name, part.raw.decode()))
             elif part.filename:  # a field of files in which none was chosen has an empty name
                 uploads[part.name] = Upload(part.filename, part.content_type, part.size, part.file)
+        body = urlencode(fields).encode()
     except ParserLimitReached:
         raise _too_large(most) from None
     except (MultipartError, UnicodeError, ValueError):
@@ -69,7 +75,7 @@ def read_uploads(request: Request, most: int) -> None:
         raise _too_large(most)
     request.uploads = uploads
     request.content_type = "application/x-www-form-urlencoded"
-    request.body = urlencode(fields).encode()
+    request.body = body
 
 
 def _parts(request: Request, boundary: str, most: int) -> list[MultipartPart]:

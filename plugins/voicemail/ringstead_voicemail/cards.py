@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, select
 
 from ringstead.api import Card, SearchHit, TenantContext, translations
 from ringstead.api.formatting import format_number_e164
 from ringstead.api.models import TenantSession
 from ringstead_voicemail.listing import JOINED, sought
-from ringstead_voicemail.models import Mailbox, MailboxMember, Message
+from ringstead_voicemail.mailboxes import opened_by
+from ringstead_voicemail.models import Mailbox, Message
 from ringstead_voicemail.permissions import LISTEN
 from ringstead_voicemail.presenting import present, snippet_of
 
@@ -40,13 +41,8 @@ def cards() -> list[Card]:
 
 def _of_mine(ctx: TenantContext) -> Any:
     """Whether a message is in a mailbox that the reader opens."""
-    own = select(Mailbox.id).where(
-        Mailbox.org_id == Message.org_id, Mailbox.subscriber_id == ctx.subscriber_id
-    )
-    shared = select(MailboxMember.mailbox_id).where(
-        MailboxMember.org_id == Message.org_id, MailboxMember.subscriber_id == ctx.subscriber_id
-    )
-    return or_(Message.mailbox_id.in_(own), Message.mailbox_id.in_(shared))
+    mine = select(Mailbox.id).where(Mailbox.org_id == Message.org_id, opened_by(ctx.subscriber_id))
+    return Message.mailbox_id.in_(mine)
 
 
 def query_new(ctx: TenantContext) -> Select[Any]:
@@ -61,10 +57,10 @@ def query_new(ctx: TenantContext) -> Select[Any]:
     )
 
 
-def present_card(_ctx: TenantContext, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def present_card(ctx: TenantContext, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The card's variables."""
     total = rows[0]["total"] if rows else 0
-    return {"messages": present([_Row(row) for row in rows], {}), "total": total}
+    return {"messages": present([_Row(row) for row in rows], {}, may_hear=ctx.may_hear), "total": total}
 
 
 class _Row:
@@ -81,13 +77,13 @@ def search_messages(ctx: TenantContext, session: TenantSession, query: str, limi
     """Messages of the reader's mailboxes whose caller, number or words fit; newest first."""
     if not ctx.can(LISTEN.name) or ctx.subscriber is None:
         return []
-    found = sought(JOINED.where(_of_mine(ctx), Message.folder != "trash"), query)
+    found = sought(JOINED.where(_of_mine(ctx), Message.folder != "trash"), query, in_words=ctx.may_hear)
     rows = session.execute(found.order_by(Message.received_at.desc()).limit(min(limit, SEARCH_HITS)))
     return [
         SearchHit(
             title=row.name or (format_number_e164(row.number) if row.number else _("Number withheld")),
             url=f"/voicemail/messages/{row.id}",
-            detail=snippet_of(row.transcript) or _("Voicemail"),
+            detail=snippet_of(row.transcript if ctx.may_hear else "") or _("Voicemail"),
             icon="voicemail",
         )
         for row in rows

@@ -48,8 +48,8 @@ def own(session: TenantSession, call: FeatureCall) -> Mapping[str, Any]:
     return {
         "do": "voicemail_menu",
         "mailbox": extension_of(session, mailbox),
-        "pin": not mailbox.prompts.get("skip_pin", False),
-        "prompts": mailbox.prompts,
+        "pin": not mailbox.all_prompts["skip_pin"],
+        "prompts": mailbox.all_prompts,
         "language": mailbox.language,
     }
 

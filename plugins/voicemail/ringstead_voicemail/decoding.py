@@ -228,6 +228,10 @@ def _check_riff(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
+        if head[:4] == b"RIFX":
+            raise Refused(
+                "kind", f"A WAV file with its bytes the other way round is not taken. Send {_KNOWN}."
+            )
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return
         while len(header := file.read(8)) == 8:

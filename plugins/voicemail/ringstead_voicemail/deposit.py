@@ -77,10 +77,10 @@ class CallData:
         return cls(
             key=key,
             mailbox=mailbox,
-            number=_text(values, "number", 64) or None,
-            name=_text(values, "name", 128) or None,
+            number=_cleaned(values, "number", 64) or None,
+            name=_cleaned(values, "name", 128) or None,
             started_at=_time(_text(values, "started_at", 64), now),
-            transcript=_text(values, "transcript", 2000),
+            transcript=_cleaned(values, "transcript", 20_000, "\n"),
         )
 
 
@@ -252,6 +252,14 @@ def _text(values: Any, name: str, longest: int) -> str:
         what = f"{name}: at most {longest} printable characters."
         raise DepositRefused(422, "Field refused", what)
     return text.strip()
+
+
+def _cleaned(values: Any, name: str, longest: int, keep: str = "") -> str:
+    """What tells more of a call, cut and without what cannot be shown: it is no reason to lose the call's message."""
+    text = values.get(name, "")
+    if not isinstance(text, str):
+        return ""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text[:longest]).strip()
 
 
 def _time(text: str, now: datetime) -> datetime:

@@ -102,8 +102,11 @@ def fetch(
     node = SwitchNode(node_id, adapter.node, None)
     target = find_target(database, declared_settings(), node, org_id, call)
     try:
-        with adapter.fetch("recordings", recording) as pieces, spool(pieces, MOST_BYTES) as spooled:
-            deposit(database, node, target, call, spooled)
+        with (
+            adapter.fetch("recordings", recording) as (pieces, is_measured),
+            spool(pieces, MOST_BYTES) as spooled,
+        ):
+            deposit(database, node, target, call, spooled, is_measured=is_measured)
     except SwitchRefused as refused:
         if refused.status not in _GONE:
             raise  # a wrong key, say: the recording is there, and `ringstead jobs failed` says why it is not here

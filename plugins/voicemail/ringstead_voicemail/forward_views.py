@@ -7,6 +7,7 @@ from pyramid.request import Request
 
 from ringstead.api import Route, TenantContext, translations
 from ringstead.api.directory import find_people
+from ringstead.api.throttling import seconds_to_wait
 from ringstead.api.work import MailAttachment
 from ringstead_voicemail.forwarding import NotSent, forward, send_by_mail
 from ringstead_voicemail.links import revoke_links
@@ -18,6 +19,8 @@ from ringstead_voicemail.views import one_message
 
 _ = translations("ringstead_voicemail")
 _MOST_OFFERED = 500
+MAIL = "voicemail.mail"
+MAILS_A_MINUTE, MAILS_A_DAY = 10, 100
 
 
 def routes() -> list[Route]:
@@ -60,8 +63,12 @@ def send_forward(context: TenantContext, request: Request) -> Any:
     """`POST …/forward`: with `extension` and `note` to a colleague, with `to`, `mail_note` and `attach` by mail."""
     row = one_message(context, request)
     given = {name: request.POST.get(name, "").strip() for name in ("extension", "note", "to", "mail_note")}
-    if request.POST.get("way") == "mail":
-        origin = request.host_url
+    if request.POST.get("way") == "mail" and seconds_to_wait(
+        context, request, MAIL, MAILS_A_MINUTE, MAILS_A_DAY
+    ):
+        wrong: NotSent | None = NotSent("to", _("That were many mails in a short time. Try again later."))
+    elif request.POST.get("way") == "mail":
+        origin = request.deployment.origin(request.site.host)
         wrong = send_by_mail(
             request.db,
             context,

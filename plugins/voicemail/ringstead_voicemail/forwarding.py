@@ -1,6 +1,7 @@
 """Sending messages on: into a colleague's mailbox, or by e-mail."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ringstead.api import TenantContext, translations
@@ -43,9 +44,14 @@ def forward(
     if recording is None:
         return NotSent("extension", _("The message is not there any more."))
     assert context.subscriber is not None
-    sender = Forwarded(by_id=context.subscriber_id, by=context.subscriber.name, note=note)
+    sender = Forwarded(
+        by_id=context.subscriber_id,
+        by=context.subscriber.name,
+        left_at=row.left_at or row.received_at,
+        note=note,
+    )
     caller = Caller(number=row.number, name=row.name, subscriber_id=row.caller_subscriber_id)
-    add_message(session, mailbox, recording, caller, row.received_at, sender)
+    add_message(session, mailbox, recording, caller, datetime.now(UTC), sender)
     return None
 
 

@@ -1,6 +1,7 @@
 """The page of greetings: record, upload, listen, choose."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,15 +23,17 @@ from ringstead_voicemail.greetings import (
     activate,
     add_greeting,
     end_of_day,
+    follow,
     greetings_of,
     remove_greeting,
     stop,
 )
+from ringstead_voicemail.mailboxes import lock_mailbox
 from ringstead_voicemail.models import Greeting, Mailbox, Recording
 from ringstead_voicemail.permissions import GREETINGS
 from ringstead_voicemail.presenting import wave_of
 from ringstead_voicemail.recordings import ORIGINAL, blob_key
-from ringstead_voicemail.settings import GREETING_SECONDS
+from ringstead_voicemail.settings import GREETING_SECONDS, LEGAL_HOLD
 from ringstead_voicemail.sounds import ReadingFailed, SoundRefused
 from ringstead_voicemail.taking_in import GREETING_RENDITIONS, MOST_BYTES, take_in
 
@@ -120,7 +123,8 @@ def add(context: TenantContext, request: Request) -> Any:
     name = title or fmt.text(
         _("${kind}, ${day}", mapping={"kind": fmt.text(KINDS[kind]), "day": fmt.date_only(fmt.today())})
     )
-    add_greeting(request.db, box, recording, kind, name)
+    # One after another: which one is the first of its kind, and so the active one, is decided once.
+    add_greeting(request.db, lock_mailbox(request.db, box.id), recording, kind, name)
     request.flash(_("Greeting saved"))
     return HTTPSeeOther(page_url(box, PAGE))
 
@@ -132,7 +136,7 @@ def change(context: TenantContext, request: Request) -> Any:
     greeting = _find(request, box)
     do = request.POST.get("do", "")
     if do == "activate":
-        until = end_of_day(request.POST.get("until", ""), context.time_zone)
+        until = end_of_day(request.POST.get("until", ""), context.time_zone, datetime.now(UTC))
         if greeting.kind == "absence" and until is None:
             wrong = {f"until-{greeting.id}": _("Choose the last day of your absence.")}
             return _refused(context, request, box, wrong)
@@ -141,9 +145,12 @@ def change(context: TenantContext, request: Request) -> Any:
         stop(request.db, greeting)
     elif do == "follow":
         chosen = request.POST.get("situation", "")
-        greeting.situation = chosen if chosen in _situations(request, box) else None
+        follow(request.db, greeting, chosen if chosen in _situations(request, box) else None)
     elif do == "rename":
         greeting.title = " ".join(request.POST.get("title", "").split())[:LONGEST_TITLE] or greeting.title
+    elif do == "delete" and context.preferences[LEGAL_HOLD]:
+        request.flash(_("A legal hold is on: nothing is removed."), "warn")
+        return HTTPSeeOther(page_url(box, PAGE))
     elif do == "delete":
         remove_greeting(request.db, greeting)
     else:

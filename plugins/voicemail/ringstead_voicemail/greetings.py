@@ -1,7 +1,7 @@
 """What callers hear, and which greeting that is just now."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -66,6 +66,15 @@ def activate(session: TenantSession, greeting: Greeting, until: datetime | None 
     """Make a greeting the active one of its kind; an absence until its end."""
     stop(session, greeting)
     greeting.is_active, greeting.until = True, until if greeting.kind == "absence" else None
+    greeting.situation = None
+    session.flush()
+
+
+def follow(session: TenantSession, greeting: Greeting, situation: str | None) -> None:
+    """Play a greeting while something holds, instead of the active one; None: not any more."""
+    greeting.situation = situation
+    if situation is not None:
+        greeting.is_active = False
     session.flush()
 
 
@@ -112,10 +121,13 @@ def greeting_now(
     return None
 
 
-def end_of_day(text: str, zone: ZoneInfo) -> datetime | None:
-    """The end of a day such as 2026-12-31 in somebody's zone; None for what is no day."""
+def end_of_day(text: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """The end of a day such as 2026-12-31 in somebody's zone; None for what is no day of the next ten years."""
     try:
         day = datetime.strptime(text, "%Y-%m-%d")
     except ValueError:
+        return None
+    today = now.astimezone(zone).date()
+    if not today <= day.date() <= today + timedelta(days=3653):
         return None
     return day.replace(hour=23, minute=59, second=59, tzinfo=zone).astimezone(UTC)

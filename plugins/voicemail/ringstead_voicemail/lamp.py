@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from ringstead.api import EventListener, JobSpec, new_id
 from ringstead.api.directory import find_subscribers
 from ringstead.api.models import TenantSession
-from ringstead.api.switch import Database, NoAdapter, SwitchRefused, tell_switches
+from ringstead.api.switch import Database, NoAdapter, SwitchRefused, adapters_for, tell_switches
 from ringstead.api.work import Event, defer
 from ringstead_voicemail.events import MwiChanged
 from ringstead_voicemail.mailboxes import extension_of, phones_of
@@ -69,19 +69,26 @@ def tell_lamp(database: Database, *, org_id: UUID, mailbox_id: UUID) -> None:
         if row is not None:
             row.lamp_error = _words(error)
             if error is None:
-                row.lamp_new, row.lamp_old, row.lamp_told_at = new, old, datetime.now(UTC)
+                row.lamp_new, row.lamp_old = new, old
+            if error is None or isinstance(error, SwitchRefused):
+                row.lamp_told_at = datetime.now(UTC)
     if error is not None and not isinstance(error, NoAdapter | SwitchRefused):
         raise error
 
 
 def reconcile(database: Database, *, org_id: UUID) -> None:
-    """The job: tell again what a switch has not confirmed, and everything once a day."""
+    """The job: tell again what a switch has not confirmed, and everything, what it refused too, once a day."""
     out_of_step = or_(
         Mailbox.lamp_new.is_distinct_from(Mailbox.new_count),
         Mailbox.lamp_old.is_distinct_from(Mailbox.old_count),
-        Mailbox.lamp_told_at < datetime.now(UTC) - _TOLD_AGAIN_AFTER,
     )
+    is_refused = Mailbox.lamp_error.not_in(("", "none"))
+    long_ago = Mailbox.lamp_told_at < datetime.now(UTC) - _TOLD_AGAIN_AFTER
     with database.run_as(org_id) as session:
+        partner_id = session.scope.partner_id
+        if partner_id is None or not adapters_for(database, partner_id):
+            return
+        out_of_step = or_(and_(out_of_step, or_(~is_refused, Mailbox.lamp_told_at.is_(None))), long_ago)
         for mailbox_id in session.scalars(select(Mailbox.id).where(out_of_step)):
             queue_lamp(session, mailbox_id)
 

@@ -10,6 +10,7 @@ from pyramid.response import Response
 
 from ringstead.api import PUBLIC, Route, TenantContext, translations
 from ringstead.api.blobs import org_blobs
+from ringstead.api.directory import has_feature
 from ringstead.api.files import blob_response
 from ringstead.api.models import TenantScopeMissing, TenantSession
 from ringstead_voicemail import messages
@@ -81,7 +82,7 @@ def send_linked_audio(context: TenantContext, request: Request) -> Response:
     """`GET /voicemail/link/{token}/audio`: its sound. With `played` it counts as heard."""
 
     def send(session: TenantSession, row: Any) -> Response:
-        if "played" in request.GET and row.heard_at is None:
+        if "played" in request.GET and row.heard_at is None and request.method == "GET":
             messages.mark_heard(session, lock_mailbox(session, row.mailbox_id), [row.id])
         return blob_response(request, org_blobs(session), playable(row))
 
@@ -97,7 +98,8 @@ def _in_mailbox(context: TenantContext, request: Request, do: Callable[[TenantSe
     org_id, link_id = named
     try:
         with request.database.run_as(org_id) as session:
-            row = linked_message(session, link_id) if session.scope.partner_id == context.partner.id else None
+            holds = session.scope.partner_id == context.partner.id and has_feature(session, "voicemail")
+            row = linked_message(session, link_id) if holds else None
             if row is None:
                 raise HTTPNotFound
             return do(session, row)

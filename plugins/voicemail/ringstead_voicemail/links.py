@@ -48,7 +48,6 @@ def linked_message(session: TenantSession, link_id: UUID) -> Any:
         Link.id == link_id,
         Link.revoked_at.is_(None),
         Link.expires_at > datetime.now(UTC),
-        Message.folder != "trash",
     )
     found = JOINED.join(Link, (Link.org_id == Message.org_id) & (Link.message_id == Message.id))
     return session.execute(found.where(*holds)).one_or_none()

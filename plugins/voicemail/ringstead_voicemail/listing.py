@@ -21,6 +21,7 @@ COLUMNS: Final = (
     Message.recording_id,
     Message.folder,
     Message.received_at,
+    Message.left_at,
     Message.heard_at,
     Message.number,
     Message.name,
@@ -73,12 +74,18 @@ class Page:
 
 
 def read_page(
-    session: TenantSession, mailbox_id: UUID, folder: str, query: str = "", before: Cursor | None = None
+    session: TenantSession,
+    mailbox_id: UUID,
+    folder: str,
+    query: str = "",
+    before: Cursor | None = None,
+    *,
+    in_words: bool = True,
 ) -> Page:
     """A page of a folder; with `query`, of those messages whose caller, number or words hold it."""
     statement = JOINED.where(Message.mailbox_id == mailbox_id, Message.folder == folder)
     if query:
-        statement = sought(statement, query)
+        statement = sought(statement, query, in_words=in_words)
     if before is not None:
         later = Message.received_at < before.received_at
         same = and_(Message.received_at == before.received_at, Message.id < before.id)
@@ -104,9 +111,11 @@ def read_my_messages(session: TenantSession, subscriber_id: UUID, ids: Sequence[
     return list(session.execute(found.order_by(*_NEWEST), {"ids": list(ids)}))
 
 
-def sought(statement: Select[Any], query: str) -> Select[Any]:
-    """Of the messages of a statement, those whose caller, number or words hold `query`."""
-    columns: list[Any] = [Message.name, Message.forwarded_by, Message.note, Recording.transcript]
+def sought(statement: Select[Any], query: str, *, in_words: bool = True) -> Select[Any]:
+    """Of the messages of a statement, those whose caller, number or (`in_words`) words hold `query`."""
+    columns: list[Any] = [Message.name, Message.forwarded_by]
+    if in_words:
+        columns += [Message.note, Recording.transcript]
     found = [column.icontains(query, autoescape=True) for column in columns]
     digits = "".join(char for char in query if char.isdigit())
     if digits:

@@ -81,12 +81,14 @@ def opened_by(subscriber_id: UUID) -> ColumnElement[bool]:
 
 
 def mailbox_of_extension(session: TenantSession, extension: str) -> Mailbox | None:
-    """The mailbox that a switch names by its extension: a shared one, or the subscriber's."""
-    shared = session.scalars(select(Mailbox).where(Mailbox.extension == extension)).one_or_none()
-    if shared is not None:
-        return shared
+    """The mailbox that a switch names by its extension: the subscriber's, or a shared one.
+
+    A subscriber who was given a shared mailbox's extension later goes first: their messages are nobody else's.
+    """
     owner = next(iter(find_subscribers(session, extensions=[extension])), None)
-    return None if owner is None else own_mailbox(session, owner.id)
+    if owner is not None:
+        return own_mailbox(session, owner.id)
+    return session.scalars(select(Mailbox).where(Mailbox.extension == extension)).one_or_none()
 
 
 def lock_mailbox(session: TenantSession, mailbox_id: UUID) -> Mailbox:

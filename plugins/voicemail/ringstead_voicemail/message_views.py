@@ -4,25 +4,28 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 import zipstream
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther, HTTPUnprocessableEntity
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ringstead.api import Route, TenantContext, translations
-from ringstead.api.blobs import OrgBlobs, org_blobs
+from ringstead.api.blobs import BlobMissing, OrgBlobs, org_blobs
 from ringstead.api.files import BlobFile, blob_response
 from ringstead.api.formatting import formats_of
 from ringstead.api.notices import Undo
 from ringstead_voicemail import messages
 from ringstead_voicemail.listing import read_my_messages
 from ringstead_voicemail.mailboxes import lock_mailbox, my_mailboxes
+from ringstead_voicemail.models import Message
 from ringstead_voicemail.permissions import DOWNLOAD, LISTEN
 from ringstead_voicemail.presenting import BASE, MESSAGES, present
 from ringstead_voicemail.recordings import ORIGINAL, SUFFIXES, blob_key
 from ringstead_voicemail.views import one_message
 
 _ = translations("ringstead_voicemail")
+log = structlog.get_logger(__name__)
 MOST_AT_ONCE: Final = 200
 DONE: Final = {
     "heard": _("Marked as heard"),
@@ -84,7 +87,11 @@ def act_on_messages(context: TenantContext, request: Request) -> Any:
     rows = read_my_messages(request.db, context.subscriber_id, ids)
     if not ids or not rows:
         raise HTTPNotFound
-    changed = _change(request, rows, do)
+    try:
+        changed = _change(request, rows, do)
+    except messages.HeldBack:
+        request.flash(_("A legal hold is on: nothing is removed."), "warn")
+        return HTTPSeeOther(_back(request))
     if wants_json(request):
         boxes = my_mailboxes(request.db, context.subscriber_id)
         return Response(json_body={"new": sum(box.new_count for box in boxes)})
@@ -110,8 +117,7 @@ def _change(request: Request, rows: list[Any], do: str) -> list[UUID]:
         elif do == "restore":
             changed += messages.restore(request.db, mailbox, ids)
         elif do == "remove":
-            trashed = [row.id for row in mine if row.folder == "trash"]
-            changed += messages.remove(request.db, mailbox, trashed)
+            changed += messages.remove(request.db, mailbox, ids, Message.folder == "trash")
         else:
             changed += messages.move(request.db, mailbox, ids, do)
     return changed
@@ -132,6 +138,8 @@ def _undo(request: Request, do: str, ids: list[UUID]) -> Undo | None:
 def _back(request: Request) -> str:
     """The page of voicemail to return to, or home; no other."""
     back = request.POST.get("back", "")
+    if not back.isprintable():
+        return BASE
     return back if back == "/" or back.partition("?")[0] == BASE or back.startswith(f"{MESSAGES}/") else BASE
 
 
@@ -219,5 +227,13 @@ def _zipped(request: Request, blobs: OrgBlobs, rows: list[Any]) -> Iterator[byte
     archive = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED)
     for number, row in enumerate(rows, start=1):
         file = downloadable(row, f"{number:03} {file_name(request, row)}")
-        archive.add(blobs.read(file.key), file.name)
+        archive.add(_pieces(blobs, file.key), file.name)
     return iter(archive)
+
+
+def _pieces(blobs: OrgBlobs, key: str) -> Iterator[bytes]:
+    """A blob when its turn comes; one that is gone is an empty file, and the others come all the same."""
+    try:
+        yield from blobs.read(key)
+    except BlobMissing:
+        log.error("voicemail.blob_missing", key=key)

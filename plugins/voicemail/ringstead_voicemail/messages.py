@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Update, any_, bindparam, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Update, any_, bindparam, case, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from ringstead.api.models import TenantSession, new_id
 from ringstead.api.work import emit
 from ringstead_voicemail.events import MessageArrived, MessageReady, MwiChanged
-from ringstead_voicemail.models import Mailbox, Message, Recording
+from ringstead_voicemail.mailboxes import read_preferences
+from ringstead_voicemail.models import Link, Mailbox, Message, Recording
 from ringstead_voicemail.recordings import drop_unused
+from ringstead_voicemail.settings import LEGAL_HOLD
 
+ANY: Final = true()
 FOLDERS: Final = ("inbox", "saved", "trash")
 _IDS = any_(bindparam("ids", type_=ARRAY(Uuid())))
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}
@@ -37,10 +40,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded:
-    """Who sent a message on, and what they wrote with it."""
+    """Who sent a message on, what they wrote with it, and when it was left at first."""
 
     by_id: UUID
     by: str
+    left_at: datetime
     note: str = ""
 
 
@@ -66,6 +70,7 @@ def add_message(
         seconds=recording.seconds,
     )
     if forwarded is not None:
+        message.left_at = forwarded.left_at
         message.forwarded_by_id, message.forwarded_by = forwarded.by_id, forwarded.by
         message.forwarded_at, message.note = datetime.now(UTC), forwarded.note
     session.add(message)
@@ -86,10 +91,13 @@ def mark_heard(
     return _change(session, mailbox, ids, wanted.values(heard_at=func.now() if heard else None))
 
 
-def move(session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID], folder: str) -> list[UUID]:
+def move(
+    session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID], folder: str, *, keeps_links: bool = False
+) -> list[UUID]:
     """Put messages into a folder; returns those that were elsewhere. What comes out of the trash leaves it for good.
 
-    Raises ValueError for a folder that is none.
+    What somebody throws away is not played by a link any more, unless it `keeps_links`. Raises ValueError for a folder
+    that is none.
     """
     if folder not in FOLDERS:
         raise ValueError(f"{folder!r} is no folder; there are {', '.join(FOLDERS)}")
@@ -99,7 +107,15 @@ def move(session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID], folder: 
         "trashed_at": func.now() if to_trash else None,
         "trashed_from": Message.folder if to_trash else None,
     }
-    return _change(session, mailbox, ids, _in(mailbox).where(Message.folder != folder).values(values))
+    moved = _change(session, mailbox, ids, _in(mailbox).where(Message.folder != folder).values(values))
+    if to_trash and moved and not keeps_links:
+        session.execute(
+            update(Link)
+            .where(Link.message_id.in_(moved), Link.revoked_at.is_(None))
+            .values(revoked_at=func.now())
+            .execution_options(**_UNSYNCHRONIZED)
+        )
+    return moved
 
 
 def restore(session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID]) -> list[UUID]:
@@ -109,11 +125,26 @@ def restore(session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID]) -> li
     return _change(session, mailbox, ids, _in(mailbox).where(Message.folder == "trash").values(values))
 
 
-def remove(session: TenantSession, mailbox: Mailbox, ids: Iterable[UUID]) -> list[UUID]:
-    """Remove messages for good, and their recordings where nothing else names them; returns those that were there."""
+class HeldBack(RuntimeError):
+    """A legal hold is on: nothing is removed."""
+
+
+def remove(
+    session: TenantSession,
+    mailbox: Mailbox,
+    ids: Iterable[UUID],
+    where: ColumnElement[bool] = ANY,
+    despite_hold: bool = False,
+) -> list[UUID]:
+    """Remove messages for good, and their recordings where nothing else names them; returns those that were there.
+
+    `where` is asked of each again now that the mailbox is locked. Raises `HeldBack` while a legal hold is on.
+    """
+    if read_preferences(session)[LEGAL_HOLD] and not despite_hold:
+        raise HeldBack("a legal hold is on in this organization")
     gone = session.execute(
         delete(Message)
-        .where(Message.mailbox_id == mailbox.id, Message.id == _IDS)
+        .where(Message.mailbox_id == mailbox.id, Message.id == _IDS, where)
         .returning(Message.id, Message.recording_id)
         .execution_options(**_UNSYNCHRONIZED),
         {"ids": list(set(ids))},

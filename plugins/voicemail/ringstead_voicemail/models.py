@@ -6,13 +6,15 @@ forwarded message names the same one as the message that it was made from. Blobs
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringstead.api.models import Base, CreatedAt, OrgScoped, new_id
+
+DEFAULT_PROMPTS: Final = {"caller": True, "time": True, "instructions": True, "skip_pin": False}
 
 
 class Mailbox(OrgScoped, Base):
@@ -56,7 +58,13 @@ class Mailbox(OrgScoped, Base):
     language: Mapped[str] = mapped_column(default="")
     """Of prompts and transcripts; empty: the subscriber's own."""
     prompts: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What the phone says around messages: `caller`, `time`, `instructions`, `pin` (asked on one's own phones too)."""
+    """What the phone says around messages: `caller`, `time`, `instructions`, `skip_pin`; what is missing is as in
+    `DEFAULT_PROMPTS`. Read `all_prompts`."""
+
+    @property
+    def all_prompts(self) -> dict[str, bool]:
+        """Every prompt, chosen or not."""
+        return {**DEFAULT_PROMPTS, **self.prompts}
 
     @property
     def is_shared(self) -> bool:
@@ -109,7 +117,7 @@ class Message(OrgScoped, Base):
     """What a caller left in a mailbox. `folder` is inbox, saved or trash; `trashed_from` where it was before.
 
     `number` is E.164 or an extension, None when it is withheld. `heard_at` is when it was played first since it was
-    new. A forwarded one says who sent it on, when, and with which note.
+    new. A forwarded one says who sent it on, when, and with which note; it was `left_at` first.
     """
 
     __tablename__ = "voicemail_message"
@@ -127,6 +135,7 @@ class Message(OrgScoped, Base):
     recording_id: Mapped[UUID]
     folder: Mapped[str] = mapped_column(default="inbox")
     received_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
     heard_at: Mapped[datetime | None]
     trashed_at: Mapped[datetime | None]
     trashed_from: Mapped[str | None]
@@ -194,6 +203,8 @@ class NotificationAddress(OrgScoped, Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     mailbox_id: Mapped[UUID]
+    subscriber_id: Mapped[UUID]
+    """Who wants to hear there: it goes when they do not open the mailbox any more."""
     email: Mapped[str]
     token_hash: Mapped[bytes | None]
     verified_at: Mapped[datetime | None]

@@ -95,4 +95,5 @@ def after_mail(database: Database, *, org_id: UUID, message_id: UUID) -> None:
         if mailbox.after_mail == "heard":
             messages.mark_heard(session, mailbox, [message_id])
         elif mailbox.after_mail == "trash":
-            messages.move(session, mailbox, [message_id], "trash")
+            # The mail's own link still plays it.
+            messages.move(session, mailbox, [message_id], "trash", keeps_links=True)

@@ -12,7 +12,8 @@ from ringstead.api.audit import declare_action, record
 from ringstead.api.directory import find_people, find_subscribers
 from ringstead.api.preferences import SettingRefused, set_for_organization
 from ringstead.api.transcribing import transcribers
-from ringstead_voicemail.models import Greeting, Mailbox, MailboxMember, Message
+from ringstead_voicemail.mailboxes import lock_mailbox
+from ringstead_voicemail.models import Greeting, Mailbox, MailboxMember, Message, NotificationAddress
 from ringstead_voicemail.permissions import ORGANIZATION
 from ringstead_voicemail.recordings import drop_unused
 from ringstead_voicemail.retention import remove_messages
@@ -100,18 +101,21 @@ def _change_rules(context: TenantContext, request: Request) -> dict[str, Any]:
                 errors[field] = _("Choose one of the list.")
         else:
             text = request.POST.get(field, "").strip()
-            if not text.isascii() or not text.isdigit() or not _fits(setting, int(text[:9])):
+            if not text.isascii() or not text.isdigit() or len(text) > 9 or not _fits(setting, int(text)):
                 errors[field] = _range_of(setting)
             else:
                 wanted[setting.name] = int(text)
     if errors:
         return errors
     changed = {name: value for name, value in wanted.items() if context.preferences[name] != value}
-    for name, value in changed.items():
-        try:
-            set_for_organization(request.db, request.declared_settings, name, value)
-        except SettingRefused:
-            errors[name.partition(".")[2]] = _("Your provider has fixed this.")
+    with request.db.begin_nested() as all_of_it:
+        for name, value in changed.items():
+            try:
+                set_for_organization(request.db, request.declared_settings, name, value)
+            except SettingRefused:
+                errors[name.partition(".")[2]] = _("Your provider has fixed this.")
+        if errors:
+            all_of_it.rollback()
     if changed and not errors:
         record(request, CHANGED, detail=changed)
     return errors
@@ -169,17 +173,27 @@ def _members(request: Request, errors: dict[str, Any]) -> list[UUID]:
 
 def _put_members(request: Request, box: Mailbox, members: list[UUID]) -> None:
     request.db.execute(delete(MailboxMember).where(MailboxMember.mailbox_id == box.id))
+    # Who does not open it any more does not hear of its messages either.
+    request.db.execute(
+        delete(NotificationAddress).where(
+            NotificationAddress.mailbox_id == box.id, NotificationAddress.subscriber_id.not_in(members)
+        )
+    )
     request.db.add_all(MailboxMember(mailbox_id=box.id, subscriber_id=one) for one in members)
     request.db.flush()
     record(request, SHARED_CHANGED, target=str(box.id), detail={"name": box.name, "members": len(members)})
 
 
 def _unshare(context: TenantContext, request: Request) -> dict[str, Any]:
-    """Remove a shared mailbox with its messages; not while a legal hold is on."""
-    box = _shared(request)
+    """Remove a shared mailbox with its messages, once it is `sure`; not while a legal hold is on."""
+    box = lock_mailbox(request.db, _shared(request).id)
     if context.preferences[LEGAL_HOLD]:
         return {"legal_hold": _("A legal hold is on: nothing is removed.")}
     found = select(Message.mailbox_id, Message.id).where(Message.mailbox_id == box.id)
+    if "sure" not in request.POST:
+        count = len(request.db.execute(found).all())
+        ask = _("Messages that go with it, for good: ${n}. Press Remove again if that is what you want.")
+        return {f"members-{box.id}": ask % {"n": count}}
     remove_messages(request.db, [(mailbox, one) for mailbox, one in request.db.execute(found)])
     sounds = request.db.scalars(
         delete(Greeting).where(Greeting.mailbox_id == box.id).returning(Greeting.recording_id)

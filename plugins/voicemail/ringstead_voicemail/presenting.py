@@ -47,11 +47,17 @@ class Shown:
     is_name: bool
     number: str | None
     dial: str | None
-    snippet: str
+    words: str
+    note: str
     url: str
     audio_url: str
     key: str
     subscriber_id: UUID | None
+
+    @property
+    def snippet(self) -> str:
+        """The beginning of what was said."""
+        return snippet_of(self.words)
 
     @property
     def is_new(self) -> bool:
@@ -74,12 +80,12 @@ class Shown:
         return wave_of(self.row.peaks, 56)
 
 
-def present(rows: Iterable[Any], names: Mapping[str, CallerName]) -> list[Shown]:
-    """Rows of `listing.COLUMNS`, with the names that callers' numbers are known by."""
-    return [_present(row, names) for row in rows]
+def present(rows: Iterable[Any], names: Mapping[str, CallerName], *, may_hear: bool = True) -> list[Shown]:
+    """Rows of `listing.COLUMNS`, with the names that callers are known by; their words only for who `may_hear` them."""
+    return [_present(row, names, may_hear) for row in rows]
 
 
-def _present(row: Any, names: Mapping[str, CallerName]) -> Shown:
+def _present(row: Any, names: Mapping[str, CallerName], may_hear: bool) -> Shown:
     known = names.get(row.number) if row.number else None
     name = known.name if known is not None else row.name
     number = format_number_e164(row.number) if row.number else None
@@ -91,7 +97,8 @@ def _present(row: Any, names: Mapping[str, CallerName]) -> Shown:
         is_name=bool(name),
         number=row.number,
         dial=row.number if row.number and row.number[0] in "+*#0123456789" else None,
-        snippet=snippet_of(row.transcript),
+        words=row.transcript if may_hear else "",
+        note=row.note if may_hear else "",
         url=f"{MESSAGES}/{row.id}",
         audio_url=f"{MESSAGES}/{row.id}/audio",
         key=str(colleague or row.number or row.id),

@@ -31,8 +31,9 @@ def export_person(session: TenantSession, subscriber_id: UUID) -> list[PersonalD
     What they said to others is in the others' mailboxes, and theirs.
     """
     mailbox = session.scalars(select(Mailbox).where(Mailbox.subscriber_id == subscriber_id)).one_or_none()
-    left = JOINED.where(Message.caller_subscriber_id == subscriber_id).order_by(Message.id)
-    parts = [PersonalData(name="voicemail-left-for-others", rows=_rows(session, left))]
+    # Not what others made of them: sent on, with which words, heard or not.
+    left = JOINED.where(Message.caller_subscriber_id == subscriber_id, Message.forwarded_by_id.is_(None))
+    parts = [PersonalData(name="voicemail-left-for-others", rows=_left(session, left.order_by(Message.id)))]
     if mailbox is None:
         return parts
     mine = JOINED.where(Message.mailbox_id == mailbox.id).order_by(Message.id)
@@ -79,6 +80,11 @@ def _sounds(
         yield PersonalFile(name=f"{row_id}.{SUFFIXES.get(media_type, 'bin')}", blob=blob_key(recording_id))
 
 
+def _left(session: TenantSession, statement: Any) -> Iterator[dict[str, Any]]:
+    for row in session.execute(statement):
+        yield {"received_at": row.received_at, "seconds": row.seconds, "transcript": row.transcript}
+
+
 def _rows(session: TenantSession, statement: Any) -> Iterator[dict[str, Any]]:
     for row in session.execute(statement):
         yield {
@@ -103,14 +109,17 @@ def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool
     removed = greetings = 0
     if mailbox is not None:
         found = select(Message.mailbox_id, Message.id).where(Message.mailbox_id == mailbox.id)
-        removed = remove_messages(session, [(box, one) for box, one in session.execute(found)])
+        removed = remove_messages(
+            session, [(box, one) for box, one in session.execute(found)], despite_hold=despite_hold
+        )
         sounds = session.scalars(
             delete(Greeting).where(Greeting.mailbox_id == mailbox.id).returning(Greeting.recording_id)
         ).all()
         greetings = len(sounds)
         drop_unused(session, sounds)
         session.execute(delete(Mailbox).where(Mailbox.id == mailbox.id))
-    session.execute(delete(MailboxMember).where(MailboxMember.subscriber_id == subscriber_id))
+    for kind in (MailboxMember, NotificationAddress):
+        session.execute(delete(kind).where(kind.subscriber_id == subscriber_id))
     named = _forget_caller(session, subscriber_id)
     return [
         Erasure(what="voicemail messages", count=removed),

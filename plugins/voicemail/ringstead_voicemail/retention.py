@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, select
 
 from ringstead.api import JobSpec
 from ringstead.api.blobs import org_blobs
@@ -42,36 +42,46 @@ def retain(database: Database, *, org_id: UUID) -> None:
     while True:
         with database.run_as(org_id) as session:
             rule = read_preferences(session)
-            over = _over(session, rule, datetime.now(UTC))
+            over, where = _over(session, rule, datetime.now(UTC))
             if not over:
                 break
-            remove_messages(session, over)
+            try:
+                remove_messages(session, over, where)
+            except messages.HeldBack:
+                break
     with database.run_as(org_id) as session:
         now = datetime.now(UTC)
         session.execute(delete(Deposit).where(Deposit.created_at < now - _KEYS_KEPT))
         session.execute(delete(Link).where(Link.expires_at < now - timedelta(days=1)))
 
 
-def _over(session: TenantSession, rule: Preferences, now: datetime) -> list[tuple[UUID, UUID]]:
-    """Mailbox and id of some messages that are to go."""
+def _over(
+    session: TenantSession, rule: Preferences, now: datetime
+) -> tuple[list[tuple[UUID, UUID]], ColumnElement[bool]]:
+    """Mailbox and id of some messages that are to go, and what says so."""
     if rule[LEGAL_HOLD]:
-        return []
+        return [], messages.ANY
     trashed = Message.trashed_at < now - timedelta(days=int(rule[TRASH_DAYS]))
     which: Any = (Message.folder == "trash") & trashed
     days = int(rule[KEEP_DAYS])
     if days:
         which = which | (Message.received_at < now - timedelta(days=max(days, LEAST_KEPT)))
     found = select(Message.mailbox_id, Message.id).where(which).limit(_AT_ONCE)
-    return [(mailbox_id, message_id) for mailbox_id, message_id in session.execute(found)]
+    return [(mailbox_id, message_id) for mailbox_id, message_id in session.execute(found)], which
 
 
-def remove_messages(session: TenantSession, which: list[tuple[UUID, UUID]]) -> int:
-    """Remove messages, mailbox by mailbox in the order of their ids; how many."""
+def remove_messages(
+    session: TenantSession,
+    which: list[tuple[UUID, UUID]],
+    where: ColumnElement[bool] = messages.ANY,
+    despite_hold: bool = False,
+) -> int:
+    """Remove messages, mailbox by mailbox in the order of their ids; how many. Raises `messages.HeldBack`."""
     count = 0
     for mailbox_id in sorted({mailbox_id for mailbox_id, _id in which}):
         mailbox = lock_mailbox(session, mailbox_id)
         ids = [message_id for owner, message_id in which if owner == mailbox_id]
-        count += len(messages.remove(session, mailbox, ids))
+        count += len(messages.remove(session, mailbox, ids, where, despite_hold))
     return count
 
 

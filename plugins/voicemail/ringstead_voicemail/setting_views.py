@@ -23,6 +23,7 @@ from ringstead.api.secrets import (
     unsign,
     verify_secret,
 )
+from ringstead.api.throttling import seconds_to_wait
 from ringstead.api.transcribing import NOBODY
 from ringstead.api.work import queue_mail
 from ringstead_voicemail.box_views import chosen_box, form_of, page_url, tabs
@@ -39,6 +40,7 @@ _ = translations("ringstead_voicemail")
 PAGE: Final = "settings"
 PURPOSE: Final = "voicemail.address"
 MOST_ADDRESSES: Final = 5
+ADDRESSES_A_MINUTE, ADDRESSES_A_DAY = 5, 30
 _CONFIRM_SECONDS: Final = 3 * 24 * 3600
 PROMPTS: Final = {
     "caller": (_("Say who called"), _("Before each message, on the phone.")),
@@ -49,7 +51,6 @@ PROMPTS: Final = {
     ),
     "skip_pin": (_("Skip the PIN from my own phones"), _("They open the mailbox directly.")),
 }
-DEFAULT_PROMPTS: Final = {"caller": True, "time": True, "instructions": True, "skip_pin": False}
 PIN_CHANGED: Final = declare_action("voicemail.pin_changed", _("Voicemail PIN changed"))
 
 
@@ -69,7 +70,7 @@ def routes() -> list[Route]:
             pattern=page,
             view=change_settings,
             permission=SETTINGS.name,
-            support="private",
+            support="closed",
             methods=("POST",),
             renderer="voicemail/settings.pt",
         ),
@@ -154,7 +155,11 @@ def _add_address(context: TenantContext, request: Request, box: Mailbox, email: 
         return {"email": _("A mailbox has ${n} addresses at most.", mapping={"n": MOST_ADDRESSES})}
     if any(address.email.lower() == email.lower() for address in mine):
         return {"email": _("This address is there already.")}
-    address = NotificationAddress(id=new_id(), mailbox_id=box.id, email=email)
+    if seconds_to_wait(context, request, "voicemail.address", ADDRESSES_A_MINUTE, ADDRESSES_A_DAY):
+        return {"email": _("That were many addresses in a short time. Try again later.")}
+    address = NotificationAddress(
+        id=new_id(), mailbox_id=box.id, subscriber_id=context.subscriber_id, email=email
+    )
     token = sign(request.db, PURPOSE, {"org": str(context.org_id), "address": str(address.id)})
     assert context.account is not None
     try:
@@ -164,7 +169,7 @@ def _add_address(context: TenantContext, request: Request, box: Mailbox, email: 
             template="voicemail/mail/confirm_address",
             values={
                 "name": context.account.name,
-                "url": f"{request.host_url}/voicemail/confirm/{token}",
+                "url": f"{request.deployment.origin(request.site.host)}/voicemail/confirm/{token}",
             },
             locale=context.locale,
         )
@@ -317,7 +322,7 @@ def _page(
         "page_url": page_url(box, PAGE),
         "tabs": tabs(context, box),
         "addresses": _addresses(request, box),
-        "prompts": [(name, *PROMPTS[name], {**DEFAULT_PROMPTS, **box.prompts}[name]) for name in PROMPTS],
+        "prompts": [(name, *PROMPTS[name], box.all_prompts[name]) for name in PROMPTS],
         "languages": _languages(request),
         "has_transcriber": context.preferences[TRANSCRIBER] != NOBODY,
         "room": room_in(box, context.preferences),

@@ -11,7 +11,7 @@ from pyramid.response import Response
 from sqlalchemy import select
 
 from ringstead.api import SwitchMessage
-from ringstead.api.blobs import org_blobs
+from ringstead.api.blobs import BlobMissing, org_blobs
 from ringstead.api.directory import situations_of
 from ringstead.api.files import BlobFile, blob_response
 from ringstead.api.models import TenantScopeMissing, TenantSession
@@ -106,7 +106,7 @@ def choose_greeting(node: SwitchNode, request: Request, database: Database) -> R
             "url": None if chosen is None else _greeting_url(chosen, name),
             "etag": None if chosen is None else ready[chosen.id].renditions[name]["digest"],
             "name_url": None if own_name is None else _greeting_url(own_name, name),
-            "prompts": mailbox.prompts,
+            "prompts": mailbox.all_prompts,
             "language": mailbox.language,
         }
         return Response(json_body=body)
@@ -218,7 +218,8 @@ def _with_mailbox(node: SwitchNode, request: Request, database: Database, answer
             partner_id = session.scope.partner_id
             if partner_id is None or not node.serves(partner_id):
                 return nobody
-            mailbox = mailbox_of_extension(session, str(asked.get("mailbox", ""))[:32])
+            named = str(asked.get("mailbox", ""))[:32]
+            mailbox = mailbox_of_extension(session, named) if named.isprintable() else None
             return nobody if mailbox is None else answer(session, mailbox, asked)
     except TenantScopeMissing:
         return nobody
@@ -238,5 +239,5 @@ def _fetch(
             if partner_id is None or not node.serves(partner_id):
                 return nothing
             return read(session, wanted) or nothing
-    except (ValueError, TenantScopeMissing):
+    except (ValueError, TenantScopeMissing, BlobMissing):
         return nothing

@@ -98,7 +98,7 @@ def _page(
     before: Cursor | None = None,
     chosen: Any = None,
 ) -> dict[str, Any]:
-    page = read_page(request.db, box.id, folder, query, before)
+    page = read_page(request.db, box.id, folder, query, before, in_words=context.may_hear)
     names = caller_names(context, request, numbers_of(page.rows))
     older = None if page.older is None else folder_url(box, folder, q=query, before=str(page.older))
     return {
@@ -107,7 +107,7 @@ def _page(
         "folder": folder,
         "folders": [(name, FOLDER_NAMES[name], folder_url(box, name)) for name in FOLDERS],
         "query": query,
-        "messages": present(page.rows, names),
+        "messages": present(page.rows, names, may_hear=context.may_hear),
         "older_url": older,
         "newer_url": folder_url(box, folder, q=query) if before is not None else None,
         "list_url": folder_url(box, folder, q=query),
@@ -123,7 +123,8 @@ def _page(
 
 def _detail(context: TenantContext, request: Request, box: Mailbox, row: Any) -> dict[str, Any]:
     """A message with what can be done about it."""
-    (message,) = present([row], caller_names(context, request, numbers_of([row])))
+    names = caller_names(context, request, numbers_of([row]))
+    (message,) = present([row], names, may_hear=context.may_hear)
     about = CallInfo(
         number=row.number,
         name=str(message.who) if message.is_name else None,

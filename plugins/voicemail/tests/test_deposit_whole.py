@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -149,6 +150,24 @@ def test_a_recording_that_an_adapter_withholds_is_not_taken_for_gone(
     adapter.status = 200
     work()
     assert (box_of(person).new_count, adapter.recordings) == (1, {})
+
+
+def test_a_recording_that_breaks_off_on_its_way_stays_with_the_switch(
+    adapter: FakeAdapter,
+    person: Person,
+    tell: Callable[..., Any],
+    run_jobs: Callable[..., None],
+    portal: Callable[..., Client],
+) -> None:
+    body = sound(6, 16000, "MP3", None)
+    adapter.recordings["m.mp3"] = body
+    adapter.breaks_off_after = len(body) // 3
+    told = {"recording": "m.mp3", "key": "k1", "organization": str(org_of(person)), "mailbox": "214"}
+    tell(adapter.node_key, "events/voicemail", **told)
+    with suppress(ExceptionGroup):
+        run_jobs()
+    assert "m.mp3" in adapter.recordings
+    assert portal(person).get("/voicemail").html.select(".plist > li") == []
 
 
 def test_what_an_announcement_says_was_said_is_kept(

@@ -1,5 +1,6 @@
 """Mails, settings, what an organization decides, how long messages stay, and what is known of a person."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -10,12 +11,21 @@ from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import func, select, update
-from support.voicemail import add_greeting, leave_recording, org_of, post_as_guest, seconds_of, sound
+from support.voicemail import (
+    add_greeting,
+    leave_recording,
+    open_link,
+    org_of,
+    post_as_guest,
+    seconds_of,
+    sound,
+)
 
 from ringstead.api import ErasureRefused, SpokenWords, Transcriber, Transcript
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
 from ringstead.mail.transport import Refused, TryLater
+from ringstead.tenancy.models import OrganizationSetting, PartnerSetting
 from ringstead_voicemail import privacy, retention
 from ringstead_voicemail.models import Greeting, Mailbox, Message, NotificationAddress, Recording
 
@@ -40,7 +50,14 @@ def notified(database: Database, person: Person) -> Callable[..., str]:
         with database.run_as(org_of(person)) as session:
             box = own_mailbox(session, person.subscriber.id)  # type: ignore[union-attr]
             box.notify, box.after_mail = notify, after
-            session.add(NotificationAddress(mailbox_id=box.id, email=email, verified_at=datetime.now(UTC)))
+            session.add(
+                NotificationAddress(
+                    mailbox_id=box.id,
+                    subscriber_id=person.subscriber.id,  # type: ignore[union-attr]
+                    email=email,
+                    verified_at=datetime.now(UTC),
+                )
+            )
         return email
 
     return make
@@ -188,8 +205,133 @@ def test_a_shared_mailbox_is_made_opened_and_removed(
         "/voicemail/organization", {"do": "members", "mailbox": mailbox, "members": "201"}, status=303
     )
     theirs.get(box, status=404)
-    client.post_form("/voicemail/organization", {"do": "unshare", "mailbox": mailbox}, status=303)
+    asked = client.post_form("/voicemail/organization", {"do": "unshare", "mailbox": mailbox}, status=422)
+    assert "for good: 1." in asked.text
+    assert asked.html.find("input", {"name": "sure"})
+    remove = {"do": "unshare", "mailbox": mailbox, "sure": "on"}
+    client.post_form("/voicemail/organization", remove, status=303)
     client.get(box, status=404)
+
+
+def test_who_leaves_a_shared_mailbox_hears_no_more_of_it(
+    wsgi: Any, portal: Callable[..., Client], tenants: Tenants, key: str, run_jobs: Callable[..., None]
+) -> None:
+    organization = tenants.organization(None, "voicemail")
+    admin = tenants.person(organization, role="org_admin", extension="201")
+    member = tenants.person(organization, extension="202")
+    client, theirs = portal(admin), portal(member)
+    new = {"do": "share", "name": "Front desk", "extension": "300", "members": "201 202"}
+    client.post_form("/voicemail/organization", new, status=303)
+    box = theirs.get("/voicemail").html.select("nav.boxes a")[1]["href"].partition("box=")[2]
+    page = f"/voicemail/settings?box={box}"
+    theirs.post_form(page, {"do": "add", "email": member.account.email}, status=303)
+    theirs.post_form(page, {"do": "mail", "notify": "notice", "after_mail": "keep"}, status=303)
+    leave_recording(wsgi, key, member, mailbox="300")
+    run_jobs()
+    before = len(mails_to(wsgi, member.account.email))
+    client.post_form(
+        "/voicemail/organization", {"do": "members", "mailbox": box, "members": "201"}, status=303
+    )
+    leave_recording(wsgi, key, member, mailbox="300")
+    run_jobs()
+    assert len(mails_to(wsgi, member.account.email)) == before >= 2
+
+
+def test_a_subscriber_goes_before_a_shared_mailbox_of_the_same_extension(
+    wsgi: Any, portal: Callable[..., Client], tenants: Tenants, key: str
+) -> None:
+    organization = tenants.organization(None, "voicemail")
+    admin = tenants.person(organization, role="org_admin", extension="201")
+    new = {"do": "share", "name": "Front desk", "extension": "600", "members": "201"}
+    portal(admin).post_form("/voicemail/organization", new, status=303)
+    late = tenants.person(organization, extension="600")
+    message = leave_recording(wsgi, key, late).json["message"]
+    portal(late).get(f"/voicemail/messages/{message}", status=200)
+    portal(admin).get(f"/voicemail/messages/{message}", status=404)
+
+
+def test_a_hold_keeps_what_people_delete_too(
+    portal: Callable[..., Client],
+    person: Person,
+    leave: Callable[..., UUID],
+    decide: Callable[..., None],
+    message_of: Callable[..., Message],
+) -> None:
+    message, client = leave(person), portal(person)
+    decide(person, "voicemail.legal_hold", True)
+    client.post_form("/voicemail/messages", {"id": str(message), "do": "trash"}, status=303)
+    client.post_form("/voicemail/messages", {"id": str(message), "do": "remove"}, status=303)
+    assert message_of(person, message) is not None
+    decide(person, "voicemail.legal_hold", False)
+    client.post_form("/voicemail/messages", {"id": str(message), "do": "remove"}, status=303)
+    assert message_of(person, message) is None
+
+
+def test_rules_hold_together_or_not_at_all(
+    portal: Callable[..., Client], tenants: Tenants, database: Database
+) -> None:
+    admin = tenants.person(tenants.organization(None, "voicemail"), role="org_admin")
+    client = portal(admin)
+    form = {
+        field["name"]: field.get("value", "")
+        for field in client.get("/voicemail/organization").html.select(
+            "[data-rule] input:not([type=checkbox])"
+        )
+    }
+    with database.in_partner(admin.partner.id) as session:
+        session.add(PartnerSetting(name="voicemail.trash_days", value=30, locked=True))  # type: ignore[arg-type]
+    changed = {**form, "do": "rules", "transcriber": "core.none", "quota_mb": "7", "trash_days": "3"}
+    assert "fixed this" in client.post_form("/voicemail/organization", changed, status=422).text
+    with database.run_as(org_of(admin)) as session:
+        assert session.scalars(select(OrganizationSetting)).all() == []
+    for wrong in ("9" * 5000, "1234567890"):
+        client.post_form("/voicemail/organization", {**changed, "quota_mb": wrong}, status=422)
+
+
+def test_a_link_of_a_mail_plays_what_the_mail_put_into_the_trash(
+    wsgi: Any,
+    person: Person,
+    key: str,
+    notified: Callable[..., str],
+    visitor: Callable[..., Client],
+    portal: Callable[..., Client],
+    run_jobs: Callable[..., None],
+) -> None:
+    email = notified("link", "trash")
+    message = leave_recording(wsgi, key, person).json["message"]
+    run_jobs()
+    run_jobs()
+    (mail,) = mails_to(wsgi, email)
+    path = re.search(r"(/voicemail/link/[^\s\"<>]+)", mail.get_body(("plain",)).get_content()).group(1)  # type: ignore[union-attr]
+    guest, mine = visitor(person.partner), portal(person)
+    assert message in mine.get("/voicemail?folder=trash").text
+    guest.get(path, status=200)
+    mine.post_form("/voicemail/messages", {"id": message, "do": "restore"}, status=303)
+    mine.post_form("/voicemail/messages", {"id": message, "do": "trash"}, status=303)
+    guest.get(path, status=404)
+
+
+def test_a_link_plays_nothing_where_voicemail_is_off(
+    wsgi: Any, person: Person, key: str, visitor: Callable[..., Client], tenants: Tenants
+) -> None:
+    path = open_link(wsgi, person, leave_recording(wsgi, key, person).json["message"])
+    guest = visitor(person.partner)
+    guest.get(path, status=200)
+    tenants.switch(person.organization, "voicemail", enabled=False)  # type: ignore[arg-type]
+    guest.get(path, status=404)
+    guest.get(f"{path}/audio", status=404)
+
+
+def test_nobody_mails_strangers_without_end(
+    wsgi: Any, person: Person, key: str, portal: Callable[..., Client]
+) -> None:
+    message, client = leave_recording(wsgi, key, person).json["message"], portal(person)
+    form = {"way": "mail", "to": "stranger@example.net"}
+    answers = [
+        client.post_form(f"/voicemail/messages/{message}/forward", form, status="*").status_int
+        for _ in range(11)
+    ]
+    assert answers == [303] * 10 + [422]
 
 
 def test_what_is_over_goes_each_night_and_a_hold_stops_it(

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 from support.adapter import FakeAdapter
 from support.voicemail import leave_recording, org_of, seconds_of, sound
 
@@ -17,7 +18,7 @@ from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
 from ringstead.db.engine import Database
 from ringstead.tenancy.models import Account
-from ringstead_voicemail.greetings import greeting_now
+from ringstead_voicemail.greetings import activate, follow, greeting_now
 from ringstead_voicemail.lamp import reconcile, tell_lamp
 from ringstead_voicemail.models import Greeting, Mailbox
 from ringstead_voicemail.pin import PinPolicy
@@ -344,6 +345,30 @@ def test_an_absence_goes_before_all_until_its_day_is_over(
     assert tell(key, "voicemail/greeting", **where).json["kind"] == "unavailable"
     client.post_form(action, {"do": "delete"}, status=303)
     assert action not in client.get("/voicemail/greetings").text
+
+
+def test_a_greeting_that_follows_something_leaves_the_active_one_alone(
+    portal: Callable[..., Client], person: Person, database: Database
+) -> None:
+    client = portal(person)
+    upload(client, "unavailable", sound())
+    upload(client, "unavailable", sound())
+    with database.run_as(org_of(person)) as session:
+        first, second = session.scalars(select(Greeting).order_by(Greeting.id)).all()
+        assert (first.is_active, second.is_active) == (True, False)
+        follow(session, first, "noticeboard.closed")
+        assert not first.is_active
+        activate(session, first)
+        assert (first.is_active, first.situation) == (True, None)
+
+
+def test_the_last_day_of_an_absence_is_not_over_yet(portal: Callable[..., Client], person: Person) -> None:
+    client = portal(person)
+    upload(client, "absence", sound())
+    forms = client.get("/voicemail/greetings").html.select("li form")
+    action = next(form["action"] for form in forms if form.select_one("[name=until]"))
+    for day in ("9999-12-31", "2020-01-01", "soon"):
+        client.post_form(action, {"do": "activate", "until": day}, status=422)
 
 
 def test_which_greeting_is_played() -> None:

@@ -59,3 +59,12 @@ def test_the_character_zero_is_refused_in_a_form_with_files_too(
 def test_other_pages_take_no_files(portal: Callable[..., Client], person: Person) -> None:
     body = part("do", b"lamp") + b"--x--\r\n"
     assert send(portal(person), body, url="/voicemail/settings").status_int == 415
+
+
+def test_text_of_a_form_with_files_is_short_and_utf8(portal: Callable[..., Client], person: Person) -> None:
+    client = portal(person)
+    assert send(client, part("title", b"&" * 100_000) + b"--x--\r\n").status_int == 413
+    head = b'--x\r\nContent-Disposition: form-data; name="title"\r\nContent-Type: text/plain; charset='
+    for charset in (b"punycode", b"nonsense", b"utf-7", b"unicode_escape"):
+        answer = send(client, head + charset + b"\r\n\r\n+2AA-\xff\r\n--x--\r\n")
+        assert answer.status_int == 400

@@ -31,7 +31,14 @@ function drawLevel(level) {
 }
 
 // --- Taking samples -----------------------------------------------------------------------------------
+let isStarting = false;
 async function begin() {
+  if (isStarting || take) return;
+  isStarting = true;
+  try { await start(); } finally { isStarting = false; }
+}
+
+async function start() {
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, noiseSuppression: true } });
