@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from support.calls import file_of, record_calls
-from support.people import belongs_to, make_groups, reset_token
+from support.people import ask_to_open, belongs_to, make_groups, reset_token
 
 from ringstead.api.preferences import set_for_organization
 from ringstead.api.testing import Person, Tenants
@@ -23,6 +23,9 @@ PORTAL_PAGES = [
     "/search?q=mar",
     "/more",
     "/account",
+    "/account/activity",
+    "/account/activity?q=nothing",
+    "/account/support",
     "/calls",
     "/calls?kind=missed",
     "/calls?from=x&least=y&q=%01",
@@ -39,9 +42,11 @@ ADMIN_PAGES = [
     "/calls/of/location/team?kind=missed",
     "/calls/of/team/team/report",
     "/calls/looks",
+    "/audit",
+    "/organization/support",
 ]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
-CONSOLE_PAGES = ["/", "/account", "/calls", "/calls?by=hour", "/calls?from=x"]
+CONSOLE_PAGES = ["/", "/account", "/audit", "/calls", "/calls?by=hour", "/calls?from=x"]
 
 
 def prune_calls(app: Any, person: Person) -> None:
@@ -129,8 +134,14 @@ def test_no_page_has_a_violation(
     for path in CONSOLE_PAGES:
         page.goto(live_server.url(staff, path, site="console"))
         found[f"console {path}"] = violations(page)
-    page.goto(live_server.url(staff, f"/organizations/{person.organization.org_id}", site="console"))
-    found["console organization"] = violations(page)
+    organization = f"/organizations/{person.organization.org_id}"
+    ask_to_open(live_server.app.database, staff, person)
+    for path in ("", "/subscribers", f"/subscribers/{person.subscriber.id}"):  # type: ignore[union-attr]
+        page.goto(live_server.url(staff, f"{organization}{path}", site="console"))
+        found[f"console organization{path}"] = violations(page)
+    sign_in_cookie(page, person)
+    page.goto(live_server.url(person, "/account/support"))
+    found["a wish to open the portal"] = violations(page)
     assert {path: what for path, what in found.items() if what} == {}
 
 
