@@ -7,6 +7,7 @@ counts, for each route, how many did.
 import json
 import secrets
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +15,19 @@ import pytest
 from argon2 import PasswordHasher
 from support import fuzzing, matrix
 from support.calls import file_of, node_key, record, record_calls
-from support.fuzzing import Actor, Chance, Forms, encoded
-from support.people import ask_to_open, belongs_to, make_groups, reset_token, session_of
+from support.fuzzing import Actor, Chance, Forms, encoded, page_of
+from support.people import (
+    ask_to_open,
+    belongs_to,
+    enter_portal,
+    make_groups,
+    reset_token,
+    session_of,
+    ticket_for,
+)
 from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_recording, open_link
 
-from ringstead.api.testing import PASSWORD, Person, Tenants
+from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
 from ringstead.switch.nodes import create_node, set_adapter
 from ringstead.tenancy.models import Account
@@ -56,6 +65,22 @@ def quick_wsgi(wsgi: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return wsgi
 
 
+@dataclass
+class Supporter(Actor):
+    """Somebody of the partner's in another's portal."""
+
+    supports: Person | None = None
+
+    def enter(self, tenants: Tenants) -> "Actor":
+        assert self.person is not None
+        assert self.supports is not None
+        client = Client(self.app, self.host)
+        enter_portal(tenants.database, client, self.person, self.supports)
+        self.cookie = client.extra_environ["HTTP_COOKIE"]
+        self.token = page_of(self.look("/")).select_one("meta[name=csrf-token]")["content"]  # type: ignore[index,assignment]
+        return self
+
+
 class House:
     """A partner with two organizations, people of every role, and what addresses name."""
 
@@ -84,13 +109,17 @@ class House:
         with app.database.as_operator("tests", "a switch that nobody hears") as session:
             create_node(session, f"fuzz-{self.partner.slug}", self.partner.id)
             set_adapter(session, f"fuzz-{self.partner.slug}", "http://127.0.0.1:9", None)
-        first = next(iter(self.calls))
-        self.subscriber = str(first.subscriber.id)  # type: ignore[union-attr]
-        self.wish = ask_to_open(tenants.database, self.actors["console"][1].person, first)  # type: ignore[arg-type]
+        self.subscriber = str(tenants.subscriber(self.other).id)
+        self.supporter = Supporter(
+            app, self.actors["portal"][0].host, "portal", self.staff, supports=members[0]
+        )
+        self.supporter.enter(tenants)
         for one in self.calls:
             file_of(tenants.database, one)
         self.routes = [owned.item for owned in app.registry["ringstead.plugins"].routes()]
         self.forms = Forms(self.routes)
+        ask_to_open(tenants.database, self.staff, members[0])
+        self.forms.collect(self.supporter, "/")
         for route in self.routes:
             if "GET" in route.methods:
                 for actor in self.actors[route.site][:3]:  # a visitor, and one of each role
@@ -126,6 +155,8 @@ class House:
             owner = next(iter(self.messages))
             path = open_link(self.app, owner, self.message(owner))
             return f"{path}/audio" if route.name.endswith(".audio") else path
+        if route.name in ("core.support.ticket", "core.support.enter"):
+            return f"/support/{ticket_for(self.tenants.database, self.staff, next(iter(self.messages)))}"
         if route.name.startswith("voicemail.confirm"):
             return self.confirmation
         if route.name == "voicemail.zip" and someone in self.messages:
@@ -133,8 +164,9 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
-        things["subscriber"], things["wish"] = self.subscriber, self.wish
+        things["subscriber"] = self.subscriber
         words = matrix.MATRIX[route.name].path
+        things["wish"] = self.wish(someone) if "{wish}" in words else "none"
         things["message"] = self.message(someone) if "{message}" in words else "none"
         things["greeting"] = self.greeting(someone) if "{greeting}" in words else "none"
         things["file"] = file_of(self.tenants.database, someone) if "/downloads/" in route.pattern else "none"
@@ -149,6 +181,17 @@ class House:
             answer = leave_recording(self.app, self.key, someone, number="+12125550147")
             self.messages[someone] = str(answer.json["message"])
         return self.messages.get(someone, "none")
+
+    @property
+    def staff(self) -> Person:
+        """Somebody of the partner's."""
+        staff = self.actors["console"][1].person
+        assert staff is not None
+        return staff
+
+    def wish(self, someone: Person) -> str:
+        """Somebody of the partner's wants to open a person's portal."""
+        return ask_to_open(self.tenants.database, self.staff, someone) if someone in self.messages else "none"
 
     def greeting(self, someone: Person) -> str:
         """A greeting of somebody's; another one when the last was removed."""
@@ -189,6 +232,8 @@ class Fuzzer:
             actor = self.house.actors[route.site][0]
         elif actor.person is None and route.permission != "public" and self.chance.often(0.8):
             actor = self.chance.choice(self.house.actors[route.site][1:])
+        if route.name == "core.support.end" and self.chance.often(0.8):
+            actor = self.house.supporter
         method = self.chance.choice(route.methods)
         if self.chance.often(0.05):
             method = self.chance.choice(["GET", "POST", "PUT", "DELETE"])

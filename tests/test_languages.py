@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support import matrix
 from support.calls import file_of, node_key, record_calls
-from support.people import make_groups
+from support.people import ask_to_open, make_groups
 from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Tenants
@@ -44,6 +44,8 @@ def test_every_text_is_translated(
         "file": file_of(database, person),
         "message": leave_recording(pseudo_wsgi, node_key(pseudo_wsgi), person, name="Qqq").json["message"],
         "greeting": add_greeting(pseudo_wsgi, person, "Qqq"),
+        "subscriber": person.subscriber.id,  # type: ignore[union-attr]
+        "wish": ask_to_open(database, tenants.staff(partner, name="Qqq"), person, "Qqq"),
     }
     found = {}
     for client in (visitor(partner, site, pseudo_wsgi), signed_in):

@@ -253,6 +253,17 @@ def test_a_session_ends_by_itself_and_with_the_one_who_opened_it(
     tab.get("/", status=303)
 
 
+def test_a_ticket_leads_nowhere_but_to_the_portal_that_it_is_for(
+    juno: Person, tansy: Person, visitor: Callable[..., Client], database: Database
+) -> None:
+    tab = visitor(juno.partner)
+    enter_portal(database, tab, tansy, juno)
+    with database.in_partner(juno.partner.id) as session:
+        session.execute(update(SupportSession).values(ends_at=datetime.now(UTC) - timedelta(seconds=1)))
+    answer = tab.get("/choose", status=303)
+    assert answer.headers["Location"].endswith("/sign-in")
+
+
 def test_what_is_closed_says_why(
     juno: Person, tansy: Person, visitor: Callable[..., Client], database: Database
 ) -> None:

@@ -86,3 +86,9 @@ def enter_portal(
         made = str(wish.id)
     client.set_cookie("sid", token)
     return made
+
+
+def ticket_for(database: Database, staff: Person, person: Person) -> str:
+    """A ticket that opens a person's portal."""
+    with database.in_partner(person.partner.id) as session:
+        return support.make_ticket(_wish(session, staff, person, "Ticket 4821", needs_consent=False))

@@ -130,6 +130,7 @@ def choosing_account(session: TenantSession, token_hash: bytes | None) -> Accoun
             WebSession.token_hash == token_hash,
             WebSession.site == "portal",
             WebSession.membership_id.is_(None),
+            WebSession.support_id.is_(None),
             WebSession.expires_at > datetime.now(UTC),
             Account.status == "active",
         )

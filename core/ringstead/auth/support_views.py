@@ -152,7 +152,7 @@ def leave_portal(context: TenantContext, request: Request) -> Response:
     """End the support session of this browser."""
     assert context.support is not None
     with partner_session(request) as session:
-        wish = session.get_one(SupportSession, (context.partner.id, context.support.id))
+        wish = session.get_one(SupportSession, (context.org_id, context.support.id))
         support.end(session, wish)
         support.record(request, audit.SUPPORT_ENDED, wish, session)
     request.flash(
@@ -180,7 +180,7 @@ def answer(context: TenantContext, request: Request) -> Response:
     do = request.POST.get("do", "")
     with partner_session(request) as session:
         wish = session.get(
-            SupportSession, (context.partner.id, id_of(request.matchdict["id"])), with_for_update=True
+            SupportSession, (context.org_id, id_of(request.matchdict["id"])), with_for_update=True
         )
         if wish is None or (wish.org_id, wish.subscriber_id) != (context.org_id, context.subscriber_id):
             raise HTTPNotFound

@@ -219,15 +219,13 @@ class WebSession(PartnerScoped, Base):
     """When the password was given last."""
 
 
-class SupportSession(PartnerScoped, Base):
+class SupportSession(DirectoryScoped, Base):
     """Somebody of the partner's staff (`actor_*`) opens a subscriber's portal: asked for, allowed where the
     organization wants to be asked, opened by a ticket, ended. `actor_role` is the role on the console."""
 
     __tablename__ = "support_session"
-    __table_args__ = (UniqueConstraint("partner_id", "ticket_hash"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    org_id: Mapped[UUID]
     subscriber_id: Mapped[UUID]
     actor_account_id: Mapped[UUID]
     actor_name: Mapped[str]

@@ -60,7 +60,6 @@ def test_with_htmx_the_part_comes_back(
     ("note", "tags", "field"),
     [
         ("x" * 2001, "", "note"),
-        ("a\u0000b", "", "note"),
         ("", ",".join(f"tag{n}" for n in range(11)), "tags"),
         ("", "x" * 31, "tags"),
         ("", "a\u0007", "tags"),

@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("partner_id", "entry_id"),
     )
     protect("audit_link", f"{PARTNER_RULE} AND ({ORG} IS NULL OR chain = {ORG})", grants=("SELECT",))
-    op.execute("CREATE POLICY linking ON audit_link TO CURRENT_USER USING (true) WITH CHECK (true)")
     op.execute(
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_link "
         "EXECUTE FUNCTION refuse_change()"
@@ -50,15 +49,18 @@ def _functions() -> None:
         $$
     """)
     # When its transaction commits, so that no chain is held while somebody works: only then it waits for its turn, and
-    # sees what the one before it has linked. The owner does it: nobody else may write to the chain.
+    # sees what the one before it has linked. The owner does it: nobody else may write to the chain. It enters the
+    # partner, whose wall holds for the owner too; nothing comes after it in the transaction.
     op.execute("""
         CREATE FUNCTION link_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path FROM CURRENT AS $$
+        SET search_path = public, pg_temp AS $$
         DECLARE
             v_chain uuid := coalesce(NEW.org_id, NEW.partner_id);
             v_seq bigint := 0;
             v_digest bytea := '';
         BEGIN
+            PERFORM set_config('ringstead.partner_id', NEW.partner_id::text, true),
+                    set_config('ringstead.org_id', '', true);
             PERFORM pg_advisory_xact_lock(hashtextextended(v_chain::text, 18));
             SELECT l.seq, l.digest INTO v_seq, v_digest FROM audit_link l
              WHERE l.partner_id = NEW.partner_id AND l.chain = v_chain ORDER BY l.seq DESC LIMIT 1;
@@ -91,10 +93,12 @@ def _link_what_is_there() -> None:
                 IF v_last IS DISTINCT FROM v_chain THEN
                     v_last := v_chain; v_seq := 0; v_digest := '';
                 END IF;
+                PERFORM set_config('ringstead.partner_id', e.partner_id::text, true);
                 v_seq := v_seq + 1;
                 v_digest := sha256(v_digest || audit_content(e));
                 INSERT INTO audit_link VALUES (e.partner_id, v_chain, v_seq, e.id, v_digest);
             END LOOP;
+            PERFORM set_config('ringstead.partner_id', '', true);
         END $$
     """)
     op.execute("DROP POLICY linking ON audit_entry")

@@ -7,7 +7,7 @@ Revises: 0018
 import sqlalchemy as sa
 from alembic import op
 
-from ringstead.db.policy import ORG, PARTNER_RULE, protect
+from ringstead.db.policy import DIRECTORY_RULE, protect
 
 revision = "0019"
 down_revision = "0018"
@@ -24,9 +24,9 @@ _RETURNS = """
 def upgrade() -> None:
     op.create_table(
         "support_session",
-        _uuid("partner_id"),
-        _uuid("id"),
         _uuid("org_id"),
+        _uuid("id"),
+        _uuid("partner_id"),
         _uuid("subscriber_id"),
         _uuid("actor_account_id"),
         _text("actor_name"),
@@ -43,25 +43,29 @@ def upgrade() -> None:
         _at("opened_at"),
         _at("ends_at"),
         _at("ended_at"),
-        sa.PrimaryKeyConstraint("partner_id", "id"),
-        sa.UniqueConstraint("partner_id", "ticket_hash"),
+        sa.PrimaryKeyConstraint("org_id", "id"),
         sa.ForeignKeyConstraint(
             ["org_id", "subscriber_id"], ["subscriber.org_id", "subscriber.id"], ondelete="CASCADE"
         ),
     )
     op.create_index(
-        "ix_support_session_partner_id_org_id_subscriber_id_id",
-        "support_session",
-        ["partner_id", "org_id", "subscriber_id", "id"],
+        "ix_support_session_subscriber_id_id", "support_session", ["org_id", "subscriber_id", "id"]
     )
-    protect("support_session", f"{PARTNER_RULE} AND ({ORG} IS NULL OR org_id = {ORG})")
+    # A ticket is looked up before anybody knows in which organization it is; it is one of 2^256.
+    op.create_index(
+        "ix_support_session_ticket_hash",
+        "support_session",
+        ["partner_id", "ticket_hash"],
+        postgresql_where=sa.text("ticket_hash IS NOT NULL"),
+    )
+    protect("support_session", DIRECTORY_RULE)
     op.add_column("web_session", sa.Column("support_id", sa.Uuid(), nullable=True))
     op.create_foreign_key(
         "fk_web_session_support_id_support_session",
         "web_session",
         "support_session",
-        ["partner_id", "support_id"],
-        ["partner_id", "id"],
+        ["org_id", "support_id"],
+        ["org_id", "id"],
         ondelete="CASCADE",
     )
     # When the password was given last; asking for it again before something grave looks here.
@@ -107,7 +111,8 @@ def _open_session() -> None:
             IF s.support_id IS NOT NULL THEN
                 -- As long as it lasts, and whoever opened it is of the partner's staff.
                 SELECT * INTO v FROM support_session x
-                    WHERE x.partner_id = p_partner AND x.id = s.support_id AND x.ended_at IS NULL AND x.ends_at > now();
+                    WHERE x.partner_id = p_partner AND x.org_id = s.org_id AND x.id = s.support_id
+                      AND x.ended_at IS NULL AND x.ends_at > now();
                 IF NOT FOUND OR a.staff_role IS NULL THEN RETURN; END IF;
                 PERFORM set_config('ringstead.org_id', v.org_id::text, true);
                 RETURN QUERY SELECT s.id, s.csrf_token, a.id, a.name, a.email, r.role,
