@@ -222,6 +222,17 @@ def test_where_people_are_asked_first_nothing_opens_until_they_allow_it(
     assert open_it(desk, juno, wish=str(wish.id), reason="").status_int == 422
 
 
+def test_a_wish_of_a_time_without_consent_is_worth_nothing_later(
+    juno: Person, tansy: Person, console: Callable[..., Client], database: Database, wsgi: Any
+) -> None:
+    desk = console(tansy)
+    ticket_of(open_it(desk, juno))  # never used
+    wish = row_of(database, juno)
+    decide(wsgi, database, juno, support.CONSENT)
+    assert open_it(desk, juno, wish=str(wish.id), reason="").status_int == 422
+    assert open_it(desk, juno, wish=str(wish.id)).status_int == 303
+
+
 def test_a_refusal_is_final(
     juno: Person,
     tansy: Person,

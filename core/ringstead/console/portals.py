@@ -89,13 +89,17 @@ def _to_portal(request: Request, wish: SupportSession, name: str) -> dict[str, A
 
 
 def _allowed(request: Request, me: AccountInfo, subscriber_id: UUID) -> SupportSession | None:
-    """The wish that the form names, if it is one's own and may be used."""
+    """The wish that the form names, if it is one's own and was allowed. One that needed no consent, and was not used at
+    once, is not kept for a time when the organization asks for it."""
     named_wish = request.POST.get("wish", "")
     return next(
         (
             wish
             for wish in support.of_subscriber(request.db, subscriber_id)
-            if str(wish.id) == named_wish and wish.actor_account_id == me.id and support.is_usable(wish)
+            if str(wish.id) == named_wish
+            and wish.actor_account_id == me.id
+            and wish.needs_consent
+            and support.is_usable(wish)
         ),
         None,
     )
