@@ -241,9 +241,10 @@ def _same_page(request: Request) -> str:
 
 
 def logged_path(request: Request) -> str:
-    """The path as the log may show it: a link that sets a password is a secret while it lives."""
+    """The path as the log may show it: a link that sets a password, or opens a portal, is a secret while it lives."""
     path: str = request.environ.get("PATH_INFO", "")
-    return "/reset/…" if path.startswith("/reset/") else path
+    first = path.split("/")[1:2]
+    return f"/{first[0]}/…" if first in (["reset"], ["support"]) else path
 
 
 def _problem(request: Request, status: int, words: Words, detail: str, reference: str) -> Response:
