@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support import matrix
 from support.calls import file_of, node_key, record_calls
-from support.people import ask_to_open, make_groups
+from support.people import ask_to_open, make_groups, read_file
 from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Tenants
@@ -45,6 +45,7 @@ def test_every_text_is_translated(
         "message": leave_recording(pseudo_wsgi, node_key(pseudo_wsgi), person, name="Qqq").json["message"],
         "greeting": add_greeting(pseudo_wsgi, person, "Qqq"),
         "subscriber": person.subscriber.id,  # type: ignore[union-attr]
+        "import": read_file(database, person, "Qqq"),
         "wish": ask_to_open(database, tenants.staff(partner, name="Qqq"), person, "Qqq"),
     }
     found = {}

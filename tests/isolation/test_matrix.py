@@ -11,7 +11,7 @@ from pyramid.interfaces import IRoutesMapper
 from sqlalchemy import Engine, event, select
 from support import matrix
 from support.calls import node_key, order_file, record_calls
-from support.people import ask_to_open, enter_portal, make_groups
+from support.people import ask_to_open, enter_portal, make_groups, read_file
 from support.voicemail import add_greeting, leave_recording
 
 from ringstead.api.testing import Client, Person, Tenants
@@ -75,6 +75,7 @@ def make_side(
                 "message": leave_recording(wsgi, key, people[role], name=f"Caller {secret}").json["message"],
                 "greeting": add_greeting(wsgi, people[role], f"Greeting {secret}"),
                 "subscriber": str(people[role].subscriber.id),
+                "import": read_file(database, people[role], f"Person {secret}"),
                 "wish": ask_to_open(database, people["partner_admin"], people[role], f"Reason {secret}"),
             }
             for role in ("subscriber", "org_admin")

@@ -66,11 +66,37 @@ def both(
     }
 
 
+def looked_after(below: str, admin: int, support: int, path: str = "", **form: str) -> dict[str, Expected]:
+    """A page about subscribers, which a partner's console has for each organization, and a portal for its admins."""
+    here, own = "/organizations/{org}/subscribers" + path, "/organization/subscribers" + path
+    portal_page = Expected(
+        own,
+        TO_SIGN_IN,
+        subscriber=403,
+        org_admin=admin,
+        foreign=404 if "{" in path else None,
+        form=form,
+    )
+    return {
+        f"core.console.subscribers{below}": console(here, support, admin, foreign=404, **form),
+        f"core.subscribers{below}": portal_page,
+    }
+
+
 CORE = {
-    "core.console.subscribers": console("/organizations/{org}/subscribers", 200, 200, foreign=404),
-    "core.console.subscriber": console(
-        "/organizations/{org}/subscribers/{subscriber}", 200, 200, foreign=404
-    ),
+    **looked_after("", 200, 200),
+    **looked_after(".new", 200, 403, path="/new"),
+    **looked_after(".create", 422, 403, path="/new", name="Sam New", extension="nonsense"),
+    **looked_after(".import", 200, 403, path="/import"),
+    **looked_after(".import.read", 422, 403, path="/import"),
+    **looked_after(".import.result", 200, 403, path="/import/{import}"),
+    **looked_after(".import.act", 303, 403, path="/import/{import}", do="undo"),
+    **looked_after(".profile", 200, 200, path="/{subscriber}"),
+    **looked_after(".act", 303, 303, path="/{subscriber}", do="invite"),
+    **looked_after(".edit", 200, 403, path="/{subscriber}/edit"),
+    **looked_after(".change", 422, 403, path="/{subscriber}/edit", name=""),
+    **looked_after(".hand_over", 200, 403, path="/{subscriber}/hand-over"),
+    **looked_after(".hand_over.do", 422, 403, path="/{subscriber}/hand-over", to=""),
     "core.console.portal": console(
         "/organizations/{org}/subscribers/{subscriber}/portal", 200, 200, foreign=404, reason="Ticket 4821"
     ),

@@ -12,10 +12,11 @@ from ringstead.auth import support
 from ringstead.auth.models import PasswordReset
 from ringstead.auth.sessions import Browser
 from ringstead.auth.tokens import hash_token
+from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.preferences.store import set_for_organization
 from ringstead.tenancy.context import AccountInfo
-from ringstead.tenancy.models import Membership, Organization, SupportSession, WebSession
+from ringstead.tenancy.models import Membership, Organization, SubscriberImport, SupportSession, WebSession
 
 
 def belongs_to(tenants: Tenants, person: Person, organization: Organization) -> None:
@@ -92,3 +93,21 @@ def ticket_for(database: Database, staff: Person, person: Person) -> str:
     """A ticket that opens a person's portal."""
     with database.in_partner(person.partner.id) as session:
         return support.make_ticket(_wish(session, staff, person, "Ticket 4821", needs_consent=False))
+
+
+def read_file(database: Database, person: Person, name: str = "Nora New", extension: str = "") -> str:
+    """A file of subscribers that was looked through in a person's organization; its id."""
+    assert person.organization is not None
+    lines = [
+        {
+            "line": 2,
+            "typed": {"name": name, "extension": extension or str(secrets.randbelow(10**8) + 10**8)},
+            "problems": {},
+        }
+    ]
+    batch = SubscriberImport(
+        id=new_id(), actor_account_id=person.account.id, actor_name=name, file_name=f"{name}.csv", lines=lines
+    )
+    with database.run_as(person.organization.org_id) as session:
+        session.add(batch)
+    return str(batch.id)

@@ -28,6 +28,7 @@ API_VERSION = (1, 0)
 Role = Literal["subscriber", "org_admin", "partner_support", "partner_admin"]
 Site = Literal["portal", "console"]
 Level = Literal["platform", "partner", "organization", "subscriber"]
+StateTopic = Literal["calls", "phones", "errors"]
 
 SIGNED_IN = "core:session:use"
 """Permission that everybody has who is signed in."""
@@ -297,6 +298,71 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberState:
+    """Something about a subscriber that explains how their telephone behaves, for whoever helps them.
+
+    `topic` is `calls` (what happens to a call now), `phones` (whether they are reachable) or `errors` (what went wrong
+    lately). `is_fault` marks what somebody has to mend; `at` is when it was (UTC).
+    """
+
+    topic: StateTopic
+    title: str
+    detail: str = ""
+    is_fault: bool = False
+    at: "datetime | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """What went to a colleague, in a few words, and how many."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberAct:
+    """Something that helpers do for a subscriber with a button on the profile: take away a forgotten PIN.
+
+    `run(session, subscriber_id)` works in the organization's session and returns what was done in a sentence, or None
+    when there was nothing to do. `hint` says beforehand what it does.
+    """
+
+    name: str
+    title: str
+    run: "Callable[[TenantSession, UUID], str | None]"
+    hint: str = ""
+    icon: str = "settings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepUp:
+    """A proof stronger than the password that somebody of the partner's has set up, such as a code of an app.
+
+    `title` labels the field. `verify(answer)` says whether the answer is right; it may use it up, in the session that
+    the hook was asked with.
+    """
+
+    id: str
+    title: str
+    verify: "Callable[[str], bool]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplatePart:
+    """What a plugin puts into a template of organizations, so that a new one begins with it.
+
+    `read(session)` takes it from an organization as a JSON object, `write(session, values)` gives it to a new one.
+    `values` may be of an older release of the plugin: take what still fits.
+    """
+
+    name: str
+    title: str
+    read: "Callable[[TenantSession], dict[str, Any]]"
+    write: "Callable[[TenantSession, dict[str, Any]], None]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpokenWords:
     """A recording to be written down: `path` is a 16-bit mono WAV file, `language` a tag such as `de-AT`, or empty."""
 
@@ -368,6 +434,8 @@ class Contributions:
     switch_messages: tuple[SwitchMessage, ...] = ()
     commands: tuple[Command, ...] = ()
     transcribers: tuple[Transcriber, ...] = ()
+    subscriber_acts: tuple[SubscriberAct, ...] = ()
+    template_parts: tuple[TemplatePart, ...] = ()
     feature_codes: tuple[FeatureCode, ...] = ()
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """The plugin's implementations of ask and privacy hooks, by hook name."""

@@ -18,6 +18,7 @@ from ringstead.api.contributions import (
     Erasure,
     EventListener,
     FeatureCode,
+    HandedOver,
     JobSpec,
     NavCount,
     NavItem,
@@ -28,7 +29,11 @@ from ringstead.api.contributions import (
     SearchHit,
     Setting,
     Situation,
+    StepUp,
+    SubscriberAct,
+    SubscriberState,
     SwitchMessage,
+    TemplatePart,
     Transcriber,
 )
 
@@ -99,6 +104,16 @@ def declare_transcribers() -> list[Transcriber]:  # type: ignore[empty-body]
 
 
 @hookspec
+def declare_subscriber_acts() -> list[SubscriberAct]:  # type: ignore[empty-body]
+    """What helpers may do for a subscriber with a button on the profile."""
+
+
+@hookspec
+def declare_template_parts() -> list[TemplatePart]:  # type: ignore[empty-body]
+    """What a new organization gets from the template that it is made from."""
+
+
+@hookspec
 def declare_feature_codes() -> list[FeatureCode]:  # type: ignore[empty-body]
     """Codes that people dial on their phones."""
 
@@ -116,6 +131,22 @@ def nav_counts(ctx: "TenantContext", session: "TenantSession") -> list[NavCount]
 @hookspec
 def situations(session: "TenantSession", subscriber_id: "UUID") -> list[Situation]:  # type: ignore[empty-body]
     """What may hold for a subscriber, and whether it does now. Asked for pages, and when a switch asks."""
+
+
+@hookspec
+def subscriber_state(session: "TenantSession", subscriber_id: "UUID") -> list[SubscriberState]:  # type: ignore[empty-body]
+    """What explains how a subscriber's telephone behaves now, for the profile that helpers see."""
+
+
+@hookspec
+def hand_over(session: "TenantSession", subscriber_id: "UUID", to_id: "UUID") -> list[HandedOver]:  # type: ignore[empty-body]
+    """Give what is a subscriber's to a colleague, because they leave; returns what went over."""
+
+
+@hookspec
+def step_ups(ctx: "TenantContext", session: "TenantSession", account_id: "UUID") -> list[StepUp]:  # type: ignore[empty-body]
+    """The proofs, stronger than a password, that somebody of the partner's has set up. Asked before they do something
+    grave, such as opening a subscriber's portal."""
 
 
 @hookspec
@@ -149,7 +180,18 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_switch_messages": SwitchMessage,
     "declare_commands": Command,
     "declare_transcribers": Transcriber,
+    "declare_subscriber_acts": SubscriberAct,
+    "declare_template_parts": TemplatePart,
     "declare_feature_codes": FeatureCode,
 }
-ASK_HOOKS = ("search", "call_actions", "name_callers", "nav_counts", "situations")
+ASK_HOOKS = (
+    "search",
+    "call_actions",
+    "name_callers",
+    "nav_counts",
+    "situations",
+    "subscriber_state",
+    "hand_over",
+    "step_ups",
+)
 PRIVACY_HOOKS = ("export_person", "erase_person")

@@ -18,7 +18,7 @@ from sqlalchemy import and_, delete, select
 from translationstring import TranslationString
 
 from ringstead import audit
-from ringstead.api import Permission, Route, Setting, translations
+from ringstead.api import Permission, Route, Setting, StepUp, translations
 from ringstead.auth import sessions
 from ringstead.auth.tokens import hash_token, new_token
 from ringstead.db.base import new_id
@@ -247,6 +247,14 @@ def needs_password(session: TenantSession, account: AccountInfo) -> bool:
     """Whether somebody has to give the password again before something grave."""
     verified = session.scalar(select(WebSession.verified_at).where(WebSession.id == account.session_id))
     return verified is None or verified < datetime.now(UTC) - STEP_UP
+
+
+def step_ups(request: Request, context: TenantContext) -> list[StepUp]:
+    """The proofs, stronger than the password, that the reader has set up with features of the console."""
+    assert context.account is not None  # asked of somebody who is signed in
+    account_id = context.account.id
+    found: list[StepUp] = request.gate.ask("step_ups", context, request.db, StepUp, account_id=account_id)
+    return found
 
 
 def record(

@@ -15,7 +15,8 @@ from ringstead.auth import support
 from ringstead.auth.answers import Banner, busy, refused, too_many
 from ringstead.auth.guard import SignInGuard
 from ringstead.auth.passwords import Busy, Passwords
-from ringstead.console.subscribers import named, profile_values, rule_of
+from ringstead.preferences.store import load
+from ringstead.subscribers.pages import named, profile_values
 from ringstead.tenancy.context import AccountInfo
 from ringstead.tenancy.models import Account, SupportSession, WebSession
 
@@ -32,7 +33,7 @@ def routes() -> list[Route]:
             view=open_portal,
             permission=support.OPEN.name,
             methods=("POST",),
-            renderer="core/console_subscriber.pt",
+            renderer="core/subscriber.pt",
             site="console",
         ),
         Route(
@@ -68,7 +69,7 @@ def open_portal(context: TenantContext, request: Request) -> Any:
     if answer is not None:
         return answer
     if wish is None:
-        asks = rule_of(request, organization.org_id, support.CONSENT)
+        asks = _asks_consent(request, organization.org_id)
         wish = support.ask(request.db, me, subscriber, reason, bool(typed["look"]), asks)
         if asks:
             support.record(request, audit.SUPPORT_ASKED, wish, request.db)
@@ -106,7 +107,8 @@ def _allowed(request: Request, me: AccountInfo, subscriber_id: UUID) -> SupportS
 
 
 def _step_up(context: TenantContext, request: Request, me: AccountInfo, typed: dict[str, str]) -> Any:
-    """Ask for the password, unless it was given lately; None when all is well."""
+    """Ask for the password, and for the stronger proofs that features add, unless they were given lately; None when
+    all is well."""
     if not support.needs_password(request.db, me):
         return None
     password = request.POST.get("password", "")
@@ -124,10 +126,23 @@ def _step_up(context: TenantContext, request: Request, me: AccountInfo, typed: d
     except Busy:
         return busy(request, profile_values(context, request, typed=typed))
     guard.checked(me.id)
+    wrong = {
+        f"step-{one.id}": _("That is not right. Try again.")
+        for one in support.step_ups(request, context)
+        if not one.verify(request.POST.get(one.id, ""))
+    }
+    if wrong:
+        return _refuse(context, request, typed, wrong)
     request.db.execute(
         update(WebSession).where(WebSession.id == me.session_id).values(verified_at=datetime.now(UTC))
     )
     return None
+
+
+def _asks_consent(request: Request, org_id: UUID) -> bool:
+    """Whether the organization wants its people to be asked."""
+    with request.database.run_as(org_id) as session:
+        return bool(load(session, request.declared_settings)[support.CONSENT])
 
 
 def _refuse(context: TenantContext, request: Request, typed: dict[str, str], errors: dict[str, Any]) -> Any:
@@ -137,5 +152,7 @@ def _refuse(context: TenantContext, request: Request, typed: dict[str, str], err
 
 def _profile_url(request: Request) -> str:
     words = request.matchdict
-    url: str = request.route_path("core.console.subscriber", id=words["id"], subscriber=words["subscriber"])
+    url: str = request.route_path(
+        "core.console.subscribers.profile", id=words["id"], subscriber=words["subscriber"]
+    )
     return url

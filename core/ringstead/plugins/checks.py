@@ -20,7 +20,9 @@ from ringstead.api.contributions import (
     Permission,
     Route,
     Setting,
+    SubscriberAct,
     SwitchMessage,
+    TemplatePart,
     Transcriber,
 )
 from ringstead.api.hookspecs import DECLARE_HOOKS
@@ -49,6 +51,8 @@ _FIELDS = {
     "declare_switch_messages": "switch_messages",
     "declare_commands": "commands",
     "declare_transcribers": "transcribers",
+    "declare_subscriber_acts": "subscriber_acts",
+    "declare_template_parts": "template_parts",
     "declare_feature_codes": "feature_codes",
 }
 # The field by which a contribution is known; it must be unique within the plugin.
@@ -63,6 +67,8 @@ _KEYS: Final[dict[str, str]] = {
     "declare_switch_messages": "path",
     "declare_commands": "name",
     "declare_transcribers": "name",
+    "declare_subscriber_acts": "name",
+    "declare_template_parts": "name",
     "declare_feature_codes": "name",
 }
 # Functions in contributions, and the arguments that they are called with.
@@ -74,6 +80,8 @@ _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
     SwitchMessage: {"handle": ("node", "request", "database")},
     Command: {"run": ("database", "org_id")},
     Transcriber: {"transcribe": ("words",)},
+    SubscriberAct: {"run": ("session", "subscriber_id")},
+    TemplatePart: {"read": ("session",), "write": ("session", "values")},
     FeatureCode: {"answer": ("session", "call")},
 }
 
@@ -145,6 +153,10 @@ def check(plugin: str, given: Contributions) -> None:
         _prefixed(plugin, "declare_commands", "name", command.name)
     for transcriber in given.transcribers:
         _prefixed(plugin, "declare_transcribers", "name", transcriber.name)
+    for act in given.subscriber_acts:
+        _prefixed(plugin, "declare_subscriber_acts", "name", act.name)
+    for part in given.template_parts:
+        _prefixed(plugin, "declare_template_parts", "name", part.name)
     for code in given.feature_codes:
         _prefixed(plugin, "declare_feature_codes", "name", code.name)
         if not _CODE.fullmatch(code.code):

@@ -1,6 +1,6 @@
 """What all plugins contribute, resolved once at start; per set of enabled plugins, ready tuples."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -21,7 +21,9 @@ from ringstead.api.contributions import (
     PluginInfo,
     Route,
     Setting,
+    SubscriberAct,
     SwitchMessage,
+    TemplatePart,
     Transcriber,
 )
 from ringstead.api.hookspecs import ASK_HOOKS
@@ -137,6 +139,23 @@ class Registry:
     def transcribers(self) -> dict[str, Transcriber]:
         """All transcribers by name."""
         return {t.name: t for given in self.contributions.values() for t in given.transcribers}
+
+    def subscriber_acts(self, enabled: Collection[str]) -> list[SubscriberAct]:
+        """What helpers may do for a subscriber, of the core and these plugins."""
+        return [
+            act
+            for n, given in self.contributions.items()
+            if n == CORE or n in enabled
+            for act in given.subscriber_acts
+        ]
+
+    def template_parts(self) -> dict[str, Owned[TemplatePart]]:
+        """What a template of organizations is made of, by name."""
+        return {
+            part.name: Owned(n, part)
+            for n, given in self.contributions.items()
+            for part in given.template_parts
+        }
 
     def feature_codes(self) -> list[Owned[FeatureCode]]:
         """All feature codes, longest first: the first that fits what was dialled is meant."""

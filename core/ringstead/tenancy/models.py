@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringstead.db.base import Base, CreatedAt, DirectoryScoped, OrgScoped, PartnerScoped, new_id
@@ -44,6 +45,8 @@ class Organization(DirectoryScoped, Base):
     name: Mapped[str]
     status: Mapped[str] = mapped_column(default="active")
     features_version: Mapped[int] = mapped_column(default=1)
+    subscriber_limit: Mapped[int | None]
+    """How many subscribers it may have; None: as many as there come."""
     created_at: Mapped[CreatedAt]
 
     @property
@@ -100,8 +103,53 @@ class TeamMember(OrgScoped, Base):
     is_lead: Mapped[bool]
 
 
+class NumberRange(DirectoryScoped, Base):
+    """Numbers (`kind` did, E.164) or extensions that an organization has, from `first` to `last`, as long as each
+    other."""
+
+    __tablename__ = "number_range"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str]
+    first: Mapped[str]
+    last: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class DirectoryWord(DirectoryScoped, Base):
+    """A word by which a subscriber is found: lower-case, without accents. `source` is core, or the plugin that keeps
+    it. The database keeps the core's own."""
+
+    __tablename__ = "directory_word"
+
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    word: Mapped[str] = mapped_column(primary_key=True)
+
+
+class SubscriberImport(OrgScoped, Base):
+    """A file of subscribers to be: looked through (`checked`), taken in (`applied`), taken back (`undone`). `lines`
+    holds an object for each line; see `ringstead.subscribers.importing`."""
+
+    __tablename__ = "subscriber_import"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    actor_account_id: Mapped[UUID]
+    actor_name: Mapped[str]
+    file_name: Mapped[str]
+    state: Mapped[str] = mapped_column(default="checked")
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    created_at: Mapped[CreatedAt]
+    applied_at: Mapped[datetime | None]
+    undone_at: Mapped[datetime | None]
+
+
 class Location(OrgScoped, Base):
-    """A place of the organization: a branch, a shop. A subscriber is at one at most."""
+    """A place of the organization: a branch, a shop. A subscriber is at one at most.
+
+    `hours` are its business hours (see `ringstead.tenancy.hours`) and `time_zone` (IANA) its own; None: as the
+    organization has them.
+    """
 
     __tablename__ = "location"
     __table_args__ = (UniqueConstraint("org_id", "slug"),)
@@ -109,6 +157,8 @@ class Location(OrgScoped, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     slug: Mapped[str]
     name: Mapped[str]
+    time_zone: Mapped[str | None]
+    hours: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[CreatedAt]
 
 

@@ -17,7 +17,7 @@ TABS: Final = 3
 HOME: Final = "core.home"
 MORE: Final = "core.more"
 SECTIONS: Final = (("main", None), ("addons", _("Add-ons")), ("account", _("Your account")))
-# Pages of the core that belong to another one's entry.
+# Pages of the core that belong to another one's entry, and those below them by name.
 BELONGS: Final = {
     "core.arrange": HOME,
     "core.more_console": MORE,
@@ -28,7 +28,6 @@ BELONGS: Final = {
     "core.support.mine": "core.account",
     "core.console.organization": "core.console.organizations",
     "core.console.subscribers": "core.console.organizations",
-    "core.console.subscriber": "core.console.organizations",
     "core.console.portal": "core.console.organizations",
 }
 
@@ -64,11 +63,13 @@ def active_entry(context: TenantContext, route: str) -> str:
     A route `notes.list.change` belongs to the entry of `notes.list`; a plugin's page without an entry of its own, to
     the plugin's first one.
     """
-    route = BELONGS.get(route, route)
-    owner = route.partition(".")[0]
+    words = route.split(".")
+    above = (".".join(words[:count]) for count in range(len(words), 1, -1))
+    route = next((BELONGS[name] for name in above if name in BELONGS), route)
+    owner = words[0]
     same_plugin = MORE if route == MORE else ""
     for owned in context.features.navigation:
-        if route == owned.item.route or (owner != CORE and route.startswith(f"{owned.item.route}.")):
+        if route == owned.item.route or route.startswith(f"{owned.item.route}."):
             return owned.item.id
         if not same_plugin and owned.plugin == owner and owned.plugin != CORE:
             same_plugin = owned.item.id

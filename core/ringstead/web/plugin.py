@@ -25,9 +25,11 @@ from ringstead.api.directory import name_colleagues
 from ringstead.audit import views as trail
 from ringstead.auth import personal, support
 from ringstead.auth import views as auth
-from ringstead.console import portals, subscribers
+from ringstead.console import portals
 from ringstead.db.session import TenantSession
 from ringstead.plugins.transcribing import NOBODY
+from ringstead.subscribers import accounts
+from ringstead.subscribers import routes as people
 from ringstead.switch import calling, feature_codes
 from ringstead.tenancy import console
 from ringstead.web import pages
@@ -59,7 +61,7 @@ def declare_permissions() -> list[Permission]:
         *pages.permissions(),
         *auth.permissions(),
         *console.permissions(),
-        *subscribers.permissions(),
+        *people.permissions(),
         *trail.permissions(),
     ]
 
@@ -71,7 +73,7 @@ def declare_routes() -> list[Route]:
         *pages.routes(),
         *auth.routes(),
         *console.routes(),
-        *subscribers.routes(),
+        *people.routes(),
         *portals.routes(),
         *trail.routes(),
     ]
@@ -79,7 +81,13 @@ def declare_routes() -> list[Route]:
 
 @hookimpl
 def declare_navigation() -> list[NavItem]:
-    return [*pages.navigation(), *auth.navigation(), *console.navigation(), *trail.navigation()]
+    return [
+        *pages.navigation(),
+        *auth.navigation(),
+        *console.navigation(),
+        *people.navigation(),
+        *trail.navigation(),
+    ]
 
 
 @hookimpl
@@ -114,7 +122,7 @@ def declare_settings() -> list[Setting]:
 def declare_jobs() -> list[JobSpec]:
     from ringstead.auth import jobs as auth_jobs
 
-    return [*auth_jobs.jobs(), *calling.jobs()]
+    return [*auth_jobs.jobs(), *calling.jobs(), *accounts.jobs()]
 
 
 @hookimpl

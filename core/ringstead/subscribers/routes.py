@@ -1,0 +1,53 @@
+"""The pages about subscribers, in one place: who may see them, and where they are."""
+
+from typing import Final
+
+from ringstead.api import NavItem, Permission, Route, translations
+from ringstead.subscribers import acts, editing, handing_over, import_views, pages
+from ringstead.subscribers.desk import HELP, MANAGE, READ, on_both
+
+_ = translations("ringstead")
+_POST: Final = ("POST",)
+
+
+def permissions() -> list[Permission]:
+    """Who sees subscribers, helps them, and looks after them."""
+    return [READ, HELP, MANAGE]
+
+
+def routes() -> list[Route]:
+    """Each on consoles and on portals; the words before the ids, which are matched in this order."""
+    upload = import_views.MOST_BYTES
+    form, sheet, result = "subscriber_form", "subscriber_import", "subscriber_import_result"
+    return [
+        *on_both("subscribers", "", pages.show_list, READ, "subscribers"),
+        *on_both("subscribers.new", "/new", editing.show_new, MANAGE, form),
+        *on_both("subscribers.create", "/new", editing.create, MANAGE, form, _POST),
+        *on_both("subscribers.import", "/import", import_views.show_form, MANAGE, sheet),
+        *on_both("subscribers.import.read", "/import", import_views.read, MANAGE, sheet, _POST, upload),
+        *on_both("subscribers.import.result", "/import/{import}", import_views.show_result, MANAGE, result),
+        *on_both("subscribers.import.act", "/import/{import}", import_views.act, MANAGE, result, _POST),
+        *on_both("subscribers.profile", "/{subscriber}", pages.show_profile, READ, "subscriber"),
+        *on_both("subscribers.act", "/{subscriber}", acts.act, HELP, "subscriber", _POST),
+        *on_both("subscribers.edit", "/{subscriber}/edit", editing.show_edit, MANAGE, form),
+        *on_both("subscribers.change", "/{subscriber}/edit", editing.change, MANAGE, form, _POST),
+        *on_both("subscribers.hand_over", "/{subscriber}/hand-over", handing_over.show, MANAGE, "hand_over"),
+        *on_both(
+            "subscribers.hand_over.do", "/{subscriber}/hand-over", handing_over.do, MANAGE, "hand_over", _POST
+        ),
+    ]
+
+
+def navigation() -> list[NavItem]:
+    """For who looks after an organization."""
+    return [
+        NavItem(
+            id="core.subscribers",
+            title=_("People"),
+            route="core.subscribers",
+            permission=MANAGE.name,
+            icon="users",
+            section="account",
+            order=800,
+        )
+    ]

@@ -1,0 +1,59 @@
+"""What explains how a subscriber's telephone behaves: the core's own part, and what plugins say."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pyramid.request import Request
+from sqlalchemy import select
+
+from ringstead.api import SubscriberState, translations
+from ringstead.db.session import TenantSession
+from ringstead.mail import MailMessage
+from ringstead.plugins.asking import ask
+from ringstead.subscribers.accounts import members_of
+from ringstead.tenancy.models import Organization, Subscriber
+
+_ = translations("ringstead")
+_LATELY: Final = timedelta(days=30)
+_MOST: Final = 5
+
+
+def states_of(request: Request, session: TenantSession, subscriber: Subscriber) -> list[SubscriberState]:
+    """The core's and all features' answers, faults first; the session is the organization's."""
+    found = [*_access(session, subscriber), *_mail(session, subscriber)]
+    found += ask(request.plugins, session, "subscriber_state", SubscriberState, subscriber_id=subscriber.id)
+    return sorted(found, key=lambda state: not state.is_fault)
+
+
+def _access(session: TenantSession, subscriber: Subscriber) -> list[SubscriberState]:
+    organization = session.get_one(Organization, subscriber.org_id)
+    found = []
+    if organization.status != "active":
+        title = _("The organization is suspended: nobody of it can sign in.")
+        found.append(SubscriberState(topic="errors", title=title, is_fault=True))
+    if subscriber.status != "active":
+        title = _("The subscriber is suspended and cannot sign in.")
+        found.append(SubscriberState(topic="errors", title=title, is_fault=True))
+    return found
+
+
+def _mail(session: TenantSession, subscriber: Subscriber) -> list[SubscriberState]:
+    """Mails to who signs in that no server took."""
+    emails = [account.email for account, _member in members_of(session, subscriber.id)]
+    failed = session.scalars(
+        select(MailMessage)
+        .where(
+            MailMessage.recipient.in_(emails),
+            MailMessage.state == "failed",
+            MailMessage.created_at > datetime.now(UTC) - _LATELY,
+        )
+        .order_by(MailMessage.id.desc())
+        .limit(_MOST)
+    )
+    title = _("A mail could not be delivered.")
+    return [
+        SubscriberState(
+            topic="errors", title=title, detail=mail.last_error[:200], is_fault=True, at=mail.created_at
+        )
+        for mail in failed
+    ]
