@@ -15,6 +15,7 @@ from ringstead.api import (
     Route,
     SearchHit,
     Setting,
+    SubscriberState,
     SwitchMessage,
     TenantContext,
     hookimpl,
@@ -28,6 +29,7 @@ from ringstead_calllogs import (
     download_views,
     erasing,
     exporting,
+    helping,
     jobs,
     keeping,
     look_views,
@@ -387,3 +389,8 @@ def erase_person(session: TenantSession, subscriber_id: UUID, despite_hold: bool
 @hookimpl
 def search(ctx: TenantContext, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
     return cards.search_calls(ctx, session, query, limit)
+
+
+@hookimpl
+def subscriber_state(session: TenantSession, subscriber_id: UUID) -> list[SubscriberState]:
+    return helping.subscriber_state(session, subscriber_id)

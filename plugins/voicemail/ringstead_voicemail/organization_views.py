@@ -12,6 +12,7 @@ from ringstead.api.audit import declare_action, record
 from ringstead.api.directory import find_people, find_subscribers
 from ringstead.api.preferences import SettingRefused, set_for_organization
 from ringstead.api.transcribing import transcribers
+from ringstead_voicemail.helping import take_away_pin
 from ringstead_voicemail.mailboxes import lock_mailbox
 from ringstead_voicemail.models import Greeting, Mailbox, MailboxMember, Message, NotificationAddress
 from ringstead_voicemail.permissions import ORGANIZATION
@@ -210,9 +211,7 @@ def _clear_pin(context: TenantContext, request: Request) -> dict[str, Any]:
     owner = next(iter(find_subscribers(request.db, extensions=[extension] if extension else [])), None)
     if owner is None:
         return {"pin_extension": _("Nobody has this extension.")}
-    box = request.db.scalars(select(Mailbox).where(Mailbox.subscriber_id == owner.id)).one_or_none()
-    if box is not None:
-        box.pin_hash, box.pin_locked_until, box.pin_failures, box.pin_day_failures = None, None, 0, 0
+    take_away_pin(request.db, owner.id)
     record(request, PIN_CLEARED, subject=owner.id)
     return {}
 

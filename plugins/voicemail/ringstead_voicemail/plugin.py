@@ -9,6 +9,7 @@ from ringstead.api import (
     Erasure,
     EventListener,
     FeatureCode,
+    HandedOver,
     JobSpec,
     NavCount,
     NavItem,
@@ -18,6 +19,8 @@ from ringstead.api import (
     Route,
     SearchHit,
     Setting,
+    SubscriberAct,
+    SubscriberState,
     SwitchMessage,
     TenantContext,
     hookimpl,
@@ -30,6 +33,7 @@ from ringstead_voicemail import (
     codes,
     forward_views,
     greeting_views,
+    helping,
     jobs,
     lamp,
     link_views,
@@ -155,3 +159,18 @@ def nav_counts(ctx: TenantContext, session: TenantSession) -> list[NavCount]:
 @hookimpl
 def search(ctx: TenantContext, session: TenantSession, query: str, limit: int) -> list[SearchHit]:
     return cards.search_messages(ctx, session, query, limit)
+
+
+@hookimpl
+def declare_subscriber_acts() -> list[SubscriberAct]:
+    return helping.subscriber_acts()
+
+
+@hookimpl
+def subscriber_state(session: TenantSession, subscriber_id: UUID) -> list[SubscriberState]:
+    return helping.subscriber_state(session, subscriber_id)
+
+
+@hookimpl
+def hand_over(session: TenantSession, subscriber_id: UUID, to_id: UUID) -> list[HandedOver]:
+    return helping.hand_over(session, subscriber_id, to_id)
