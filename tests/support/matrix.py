@@ -97,6 +97,7 @@ CORE = {
     **looked_after(".change", 422, 403, path="/{subscriber}/edit", name=""),
     **looked_after(".hand_over", 200, 403, path="/{subscriber}/hand-over"),
     **looked_after(".hand_over.do", 422, 403, path="/{subscriber}/hand-over", to=""),
+    "core.console.find": console("/subscribers?q=sam", 200, 200),
     "core.console.portal": console(
         "/organizations/{org}/subscribers/{subscriber}/portal", 200, 200, foreign=404, reason="Ticket 4821"
     ),

@@ -22,6 +22,7 @@ from ringstead.tenancy.models import (
     Team,
     TeamMember,
 )
+from ringstead.tenancy.words import set_words
 
 __all__ = [
     "GroupInfo",
@@ -35,6 +36,7 @@ __all__ = [
     "find_subscribers",
     "name_colleagues",
     "has_feature",
+    "set_words",
     "situations_of",
 ]
 

@@ -25,7 +25,7 @@ from ringstead.api.directory import name_colleagues
 from ringstead.audit import views as trail
 from ringstead.auth import personal, support
 from ringstead.auth import views as auth
-from ringstead.console import portals
+from ringstead.console import finding, portals
 from ringstead.db.session import TenantSession
 from ringstead.plugins.transcribing import NOBODY
 from ringstead.subscribers import accounts
@@ -75,6 +75,7 @@ def declare_routes() -> list[Route]:
         *console.routes(),
         *people.routes(),
         *portals.routes(),
+        *finding.routes(),
         *trail.routes(),
     ]
 
@@ -85,6 +86,7 @@ def declare_navigation() -> list[NavItem]:
         *pages.navigation(),
         *auth.navigation(),
         *console.navigation(),
+        *finding.navigation(),
         *people.navigation(),
         *trail.navigation(),
     ]
