@@ -137,12 +137,13 @@ class OrgBlobs:
         except BlobMissing:
             pass
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """The keys below `prefix`, which ends at a slash: `calllogs/downloads`."""
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """The keys below `prefix`, which ends at a slash: `calllogs/downloads`; all of them without one."""
         import obstore
 
+        folder = self._path(prefix) if prefix else self._org
         with _explained(prefix):
-            for some in obstore.list(self._store, f"{self._path(prefix)}/"):
+            for some in obstore.list(self._store, f"{folder}/"):
                 yield from (found["path"].removeprefix(f"{self._org}/") for found in some)
 
     def _path(self, key: str) -> str:

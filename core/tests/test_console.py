@@ -56,7 +56,7 @@ def test_staff_see_their_partners_organizations_and_no_others(
 ) -> None:
     tenants.organization(name="Stranger Freight")
     tenants.subscriber(org)
-    page = staff(role).get("/")
+    page = staff(role).get("/organizations")
     assert names_on(page) == ["Bramble & Finch"]
     assert page.html.select_one("td.num").get_text() == "1"
 
@@ -68,7 +68,7 @@ def test_another_partners_organization_does_not_exist(
     for id in (foreign.org_id, new_id(), "nonsense", "%00", "1"):
         client.get(f"/organizations/{id}", status=404)
         client.post_form(f"/organizations/{id}/features", {"plugin": "calllogs", "enabled": "on"}, status=404)
-        client.get(f"/?after={id}", status=400 if id == "%00" else 404)
+        client.get(f"/organizations?after={id}", status=400 if id == "%00" else 404)
     assert not is_on(database, foreign)
 
 
@@ -145,7 +145,7 @@ def test_the_list_is_searched_and_paged(
     for name in ("Alder", "Alder", "Beech 100%", "Cedar", "cedar_2", "Elm"):
         tenants.organization(partner, name=name)
     client, seen = staff(), []
-    page = client.get("/")
+    page = client.get("/organizations")
     while True:
         seen += names_on(page)
         link = page.html.find("a", rel="next")
@@ -156,8 +156,8 @@ def test_the_list_is_searched_and_paged(
         ["Bramble & Finch", "Alder", "Alder", "Beech 100%", "Cedar", "cedar_2", "Elm"]
     )
     assert len(seen) == 7
-    assert names_on(client.get("/?q=CEDAR")) == ["Cedar", "cedar_2"]
-    assert names_on(client.get("/?q=100%25")) == ["Beech 100%"]
-    assert names_on(client.get("/?q=r_2")) == ["cedar_2"]
-    assert "No organization is called" in client.get("/?q=zzz").text
-    client.get("/?q=%00", status=400)
+    assert names_on(client.get("/organizations?q=CEDAR")) == ["Cedar", "cedar_2"]
+    assert names_on(client.get("/organizations?q=100%25")) == ["Beech 100%"]
+    assert names_on(client.get("/organizations?q=r_2")) == ["cedar_2"]
+    assert "No organization is called" in client.get("/organizations?q=zzz").text
+    client.get("/organizations?q=%00", status=400)

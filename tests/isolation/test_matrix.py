@@ -68,6 +68,7 @@ def make_side(
             people[role] = tenants.staff(partner, role, f"Staff {secret}")
         tenants.session_token(people["subscriber"])
         key = node_key(wsgi)
+        location = str(tenants.location(organization, "somewhere", name=f"Place {secret}").id)
         owned = {
             role: {
                 "call": record_calls(wsgi, people[role], 3, f"Caller {secret}")[0],
@@ -75,6 +76,7 @@ def make_side(
                 "message": leave_recording(wsgi, key, people[role], name=f"Caller {secret}").json["message"],
                 "greeting": add_greeting(wsgi, people[role], f"Greeting {secret}"),
                 "subscriber": str(people[role].subscriber.id),
+                "location": location,
                 "import": read_file(database, people[role], f"Person {secret}"),
                 "wish": ask_to_open(database, people["partner_admin"], people[role], f"Reason {secret}"),
             }

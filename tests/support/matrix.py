@@ -66,11 +66,14 @@ def both(
     }
 
 
-def looked_after(below: str, admin: int, support: int, path: str = "", **form: str) -> dict[str, Expected]:
-    """A page about subscribers, which a partner's console has for each organization, and a portal for its admins."""
-    here, own = "/organizations/{org}/subscribers" + path, "/organization/subscribers" + path
+def looked_after(
+    below: str, admin: int, support: int, path: str = "", page: str = "subscribers", **form: str
+) -> dict[str, Expected]:
+    """A page of an organization, which a partner's console has for each, and a portal for its own admins."""
+    under = (f"/{page}" if page else "") + path
+    name = f"{page}{below}" if page else below.removeprefix(".")
     portal_page = Expected(
-        own,
+        f"/organization{under}",
         TO_SIGN_IN,
         subscriber=403,
         org_admin=admin,
@@ -78,9 +81,17 @@ def looked_after(below: str, admin: int, support: int, path: str = "", **form: s
         form=form,
     )
     return {
-        f"core.console.subscribers{below}": console(here, support, admin, foreign=404, **form),
-        f"core.subscribers{below}": portal_page,
+        f"core.console.{name}": console(
+            f"/organizations/{{org}}{under}", support, admin, foreign=404, **form
+        ),
+        f"core.{name}": portal_page,
     }
+
+
+def partner_admins(name: str, path: str, status: int = 200, **form: str) -> dict[str, Expected]:
+    """A console page that only partner admins have."""
+    foreign = 404 if "{org}" in path else None
+    return {f"core.console.organizations.{name}": console(path, 403, status, foreign=foreign, **form)}
 
 
 CORE = {
@@ -137,7 +148,25 @@ CORE = {
     "core.language_console": console("/language/en", 303, 303, visitor=303),
     "core.choose": portal("/choose", 200),
     "core.choose.submit": portal("/choose", 422, membership="nonsense"),
-    "core.console.organizations": console("/", 200, 200),
+    "core.console.home": console("/", 200, 200),
+    "core.console.organizations": console("/organizations", 200, 200),
+    **partner_admins("new", "/organizations/new"),
+    **partner_admins("create", "/organizations/new", status=422, name=""),
+    **partner_admins("care", "/organizations/{org}/settings"),
+    **partner_admins("care.change", "/organizations/{org}/settings", status=422, do="save", name=""),
+    **partner_admins("templates", "/templates"),
+    **partner_admins("templates.remove", "/templates", status=404, remove="nonsense"),
+    **partner_admins("numbers", "/organizations/{org}/numbers"),
+    **partner_admins("numbers.change", "/organizations/{org}/numbers", status=422, kind="did"),
+    **partner_admins("removal", "/organizations/{org}/removal"),
+    **partner_admins("removal.act", "/organizations/{org}/removal", status=422, do="leave", sure="no"),
+    **partner_admins("removal.file", "/organizations/{org}/removal/export.zip", status=404),
+    **looked_after(".hours", 200, 403, path="/hours", page=""),
+    **looked_after(".hours.change", 422, 403, path="/hours", page="", time_zone="nowhere"),
+    **looked_after(".hours.new", 200, 403, path="/locations/new", page=""),
+    **looked_after(".hours.create", 422, 403, path="/locations/new", page=""),
+    **looked_after(".hours.location", 200, 403, path="/locations/{location}", page=""),
+    **looked_after(".hours.save", 422, 403, path="/locations/{location}", page=""),
     "core.console.organization": console("/organizations/{org}", 200, 200, foreign=404),
     # It leads to the page of whatever it names, and that page answers.
     "core.console.switch_page": console("/organizations/{org}/features", 303, 303, foreign=303),

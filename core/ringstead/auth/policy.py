@@ -52,9 +52,9 @@ class SecurityPolicy:
 
 
 def is_suspended(request: Request) -> bool:
-    """Whether somebody is signed in whose organization was suspended meanwhile."""
+    """Whether somebody is signed in whose organization was suspended meanwhile, or is leaving."""
     row = request.db.signed_in
-    return row is not None and row.org_status == "suspended"
+    return row is not None and row.org_status not in (None, "active")
 
 
 def declared_permission(view: Any, info: Any) -> Any:

@@ -35,17 +35,22 @@ MANAGE: Final = Permission(
     title=_("Create, change, suspend and remove subscribers"),
     default_roles=frozenset({"partner_admin", "org_admin"}),
 )
-CONSOLE: Final = "/organizations/{id}/subscribers"
-PORTAL: Final = "/organization/subscribers"
+CONSOLE: Final = "/organizations/{id}"
+PORTAL: Final = "/organization"
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """An organization whose subscribers are looked after, and the address of its list."""
+    """An organization that is looked after, and the address below which its pages are."""
 
     organization: Organization
-    path: str
+    root: str
     is_console: bool
+
+    @property
+    def path(self) -> str:
+        """The address of the list of subscribers."""
+        return f"{self.root}/subscribers"
 
     def path_of(self, subscriber: Subscriber) -> str:
         """The address of a subscriber's profile."""
@@ -98,7 +103,7 @@ def on_both(
     methods: tuple[str, ...] = ("GET",),
     uploads: int = 0,
 ) -> list[Route]:
-    """The routes of a page under the list of subscribers, on consoles and on portals.
+    """The routes of a page of an organization, on consoles and on portals.
 
     On the portal they are closed to support: whoever opened it has the console.
     """

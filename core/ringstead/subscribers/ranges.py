@@ -114,7 +114,14 @@ def add_range(session: TenantSession, kind: Kind, first: str, last: str) -> Numb
     return row
 
 
+def range_is_taken(session: TenantSession, first: str, last: str) -> bool:
+    """Whether any of these numbers is anybody's or in anybody's range: for an organization that is not there yet."""
+    return _are_taken(session, first, last)
+
+
 def _are_taken(session: TenantSession, first: str, last: str, but: UUID | None = None) -> bool:
+    # An id that is nobody's, where there is no organization: everybody is another then.
+    org_id = session.scope.org_id or new_id()
     asked = text("SELECT numbers_are_taken(:first, :last, :org, :but)")
-    values = {"first": first, "last": last, "org": session.org_id, "but": but}
+    values = {"first": first, "last": last, "org": org_id, "but": but}
     return bool(session.scalar(asked, values))

@@ -18,23 +18,32 @@ def permissions() -> list[Permission]:
 def routes() -> list[Route]:
     """Each on consoles and on portals; the words before the ids, which are matched in this order."""
     upload = import_views.MOST_BYTES
+    heir = "/subscribers/{subscriber}/hand-over"
     form, sheet, result = "subscriber_form", "subscriber_import", "subscriber_import_result"
     return [
-        *on_both("subscribers", "", pages.show_list, READ, "subscribers"),
-        *on_both("subscribers.new", "/new", editing.show_new, MANAGE, form),
-        *on_both("subscribers.create", "/new", editing.create, MANAGE, form, _POST),
-        *on_both("subscribers.import", "/import", import_views.show_form, MANAGE, sheet),
-        *on_both("subscribers.import.read", "/import", import_views.read, MANAGE, sheet, _POST, upload),
-        *on_both("subscribers.import.result", "/import/{import}", import_views.show_result, MANAGE, result),
-        *on_both("subscribers.import.act", "/import/{import}", import_views.act, MANAGE, result, _POST),
-        *on_both("subscribers.profile", "/{subscriber}", pages.show_profile, READ, "subscriber"),
-        *on_both("subscribers.act", "/{subscriber}", acts.act, HELP, "subscriber", _POST),
-        *on_both("subscribers.edit", "/{subscriber}/edit", editing.show_edit, MANAGE, form),
-        *on_both("subscribers.change", "/{subscriber}/edit", editing.change, MANAGE, form, _POST),
-        *on_both("subscribers.hand_over", "/{subscriber}/hand-over", handing_over.show, MANAGE, "hand_over"),
+        *on_both("subscribers", "/subscribers", pages.show_list, READ, "subscribers"),
+        *on_both("subscribers.new", "/subscribers/new", editing.show_new, MANAGE, form),
+        *on_both("subscribers.create", "/subscribers/new", editing.create, MANAGE, form, _POST),
+        *on_both("subscribers.import", "/subscribers/import", import_views.show_form, MANAGE, sheet),
         *on_both(
-            "subscribers.hand_over.do", "/{subscriber}/hand-over", handing_over.do, MANAGE, "hand_over", _POST
+            "subscribers.import.read", "/subscribers/import", import_views.read, MANAGE, sheet, _POST, upload
         ),
+        *on_both(
+            "subscribers.import.result",
+            "/subscribers/import/{import}",
+            import_views.show_result,
+            MANAGE,
+            result,
+        ),
+        *on_both(
+            "subscribers.import.act", "/subscribers/import/{import}", import_views.act, MANAGE, result, _POST
+        ),
+        *on_both("subscribers.profile", "/subscribers/{subscriber}", pages.show_profile, READ, "subscriber"),
+        *on_both("subscribers.act", "/subscribers/{subscriber}", acts.act, HELP, "subscriber", _POST),
+        *on_both("subscribers.edit", "/subscribers/{subscriber}/edit", editing.show_edit, MANAGE, form),
+        *on_both("subscribers.change", "/subscribers/{subscriber}/edit", editing.change, MANAGE, form, _POST),
+        *on_both("subscribers.hand_over", heir, handing_over.show, MANAGE, "hand_over"),
+        *on_both("subscribers.hand_over.do", heir, handing_over.do, MANAGE, "hand_over", _POST),
     ]
 
 

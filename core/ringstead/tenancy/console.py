@@ -49,6 +49,7 @@ class OrganizationRow:
     slug: str
     status: str
     subscribers: int
+    limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def routes() -> list[Route]:
     return [
         Route(
             name="core.console.organizations",
-            pattern="/",
+            pattern="/organizations",
             view=organizations,
             permission=READ.name,
             renderer="core/console.pt",
@@ -120,8 +121,8 @@ def navigation() -> list[NavItem]:
     ]
 
 
-def organizations(_context: TenantContext, request: Request) -> dict[str, Any]:
-    """`GET /`: the partner's organizations by name. `q` searches names; `after` is the last id of the page before."""
+def organizations(context: TenantContext, request: Request) -> dict[str, Any]:
+    """`GET /organizations`: by name. `q` searches names; `after` is the last id of the page before."""
     query = queried(request, "q")[:SEARCH_MAX].strip()
     rows = list_organizations(request.db, query, _after(request))
     older = None
@@ -135,6 +136,7 @@ def organizations(_context: TenantContext, request: Request) -> dict[str, Any]:
         "query": query,
         "next_url": older,
         "is_first": "after" not in request.GET,
+        "may_create": context.can("core:organization:create"),
     }
 
 
@@ -155,7 +157,10 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
         .group_by(Subscriber.org_id)
     )
     counts: dict[UUID, int] = {row.org_id: row.subscribers for row in counted}
-    return [OrganizationRow(o.org_id, o.name, o.slug, o.status, counts.get(o.org_id, 0)) for o in found]
+    return [
+        OrganizationRow(o.org_id, o.name, o.slug, o.status, counts.get(o.org_id, 0), o.subscriber_limit)
+        for o in found
+    ]
 
 
 def organization(context: TenantContext, request: Request) -> dict[str, Any]:
@@ -172,6 +177,8 @@ def organization(context: TenantContext, request: Request) -> dict[str, Any]:
         "entries": [(_change(entry, titles.get(entry.target, entry.target)), entry) for entry in entries],
         "people": people,
         "may_switch": context.can(SWITCH.name),
+        "may_create": context.can("core:organization:create"),
+        "may_manage": context.can("core:organization:manage"),
     }
 
 

@@ -37,7 +37,10 @@ class Host(Base):
 
 
 class Organization(DirectoryScoped, Base):
-    """A customer of a partner. Its `org_id` is the key that every row of the organization leads with."""
+    """A customer of a partner. Its `org_id` is the key that every row of the organization leads with.
+
+    `status` is active, suspended (nobody signs in), or leaving (the same, and it will be removed).
+    """
 
     __tablename__ = "organization"
 
@@ -47,12 +50,26 @@ class Organization(DirectoryScoped, Base):
     features_version: Mapped[int] = mapped_column(default=1)
     subscriber_limit: Mapped[int | None]
     """How many subscribers it may have; None: as many as there come."""
+    leaves_at: Mapped[datetime | None]
+    """While `status` is leaving: when everything of it is removed."""
     created_at: Mapped[CreatedAt]
 
     @property
     def id(self) -> UUID:
         """The organization's id, the same as `org_id`."""
         return self.org_id
+
+
+class OrganizationTemplate(PartnerScoped, Base):
+    """What a new organization of the partner begins with; see `ringstead.tenancy.templates`."""
+
+    __tablename__ = "organization_template"
+    __table_args__ = (UniqueConstraint("partner_id", "name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    content: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
 
 
 class Subscriber(DirectoryScoped, Base):
@@ -158,7 +175,7 @@ class Location(OrgScoped, Base):
     slug: Mapped[str]
     name: Mapped[str]
     time_zone: Mapped[str | None]
-    hours: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    hours: Mapped[list[list[str]] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[CreatedAt]
 
 

@@ -25,7 +25,17 @@ from ringstead.api.directory import name_colleagues
 from ringstead.audit import views as trail
 from ringstead.auth import personal, support
 from ringstead.auth import views as auth
-from ringstead.console import finding, portals
+from ringstead.console import (
+    care,
+    dashboard,
+    finding,
+    hours,
+    leaving,
+    new_organization,
+    numbers,
+    portals,
+    rights,
+)
 from ringstead.db.session import TenantSession
 from ringstead.plugins.transcribing import NOBODY
 from ringstead.subscribers import accounts
@@ -61,6 +71,7 @@ def declare_permissions() -> list[Permission]:
         *pages.permissions(),
         *auth.permissions(),
         *console.permissions(),
+        *rights.permissions(),
         *people.permissions(),
         *trail.permissions(),
     ]
@@ -72,7 +83,14 @@ def declare_routes() -> list[Route]:
         *calling.routes(),
         *pages.routes(),
         *auth.routes(),
+        *dashboard.routes(),
+        # Before those whose address stands for any organization.
+        *new_organization.routes(),
         *console.routes(),
+        *care.routes(),
+        *numbers.routes(),
+        *hours.routes(),
+        *leaving.routes(),
         *people.routes(),
         *portals.routes(),
         *finding.routes(),
@@ -85,9 +103,11 @@ def declare_navigation() -> list[NavItem]:
     return [
         *pages.navigation(),
         *auth.navigation(),
+        *dashboard.navigation(),
         *console.navigation(),
         *finding.navigation(),
         *people.navigation(),
+        *hours.navigation(),
         *trail.navigation(),
     ]
 
@@ -110,6 +130,8 @@ def declare_settings() -> list[Setting]:
         Setting(name="core.card_order", title=_("Order of cards"), type=list, default=[], level="subscriber"),
         Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),
         *support.settings(),
+        *care.settings(),
+        *hours.settings(),
         Setting(
             name="core.resting_cards",
             title=_("Cards hidden today"),
@@ -124,7 +146,7 @@ def declare_settings() -> list[Setting]:
 def declare_jobs() -> list[JobSpec]:
     from ringstead.auth import jobs as auth_jobs
 
-    return [*auth_jobs.jobs(), *calling.jobs(), *accounts.jobs()]
+    return [*auth_jobs.jobs(), *calling.jobs(), *accounts.jobs(), *leaving.jobs()]
 
 
 @hookimpl

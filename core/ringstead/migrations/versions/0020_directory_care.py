@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ringstead.api.migrations import create_tenant_table
+from ringstead.api.migrations import create_partner_table, create_tenant_table
 from ringstead.db.listing import allow_owner_to_read
 from ringstead.db.policy import DIRECTORY_RULE, protect
 
@@ -22,10 +22,18 @@ def upgrade() -> None:
     # NULL: as many as there come.
     op.add_column("organization", sa.Column("subscriber_limit", sa.Integer(), nullable=True))
     op.create_check_constraint("subscriber_limit", "organization", "subscriber_limit > 0")
+    # Going: closed, to be exported, and removed on a day.
+    op.add_column("organization", sa.Column("leaves_at", sa.DateTime(timezone=True), nullable=True))
+    op.drop_constraint("status", "organization")
+    op.create_check_constraint("status", "organization", "status IN ('active', 'suspended', 'leaving')")
     op.add_column("location", sa.Column("time_zone", sa.Text(), nullable=True))
     op.add_column("location", sa.Column("hours", JSONB(), nullable=True))
+    # To count them for the partner.
+    op.create_index("ix_subscriber_partner_id_status", "subscriber", ["partner_id", "status"])
     _ranges()
     _imports()
+    _templates()
+    _features_in_use()
     _words()
 
 
@@ -93,6 +101,39 @@ def _numbers_are_taken() -> None:
     op.execute("REVOKE ALL ON FUNCTION numbers_are_taken(text, text, uuid, uuid) FROM PUBLIC")
     op.execute(
         "GRANT EXECUTE ON FUNCTION numbers_are_taken(text, text, uuid, uuid) TO ringstead_app, ringstead_operator"
+    )
+
+
+def _features_in_use() -> None:
+    """How many organizations of the session's partner have each plugin on: counts, and nothing of whom."""
+    allow_owner_to_read("organization_feature")
+    allow_owner_to_read("organization")
+    op.execute("""
+        CREATE FUNCTION features_in_use() RETURNS TABLE (plugin text, organizations bigint)
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+        DECLARE
+            v_org text := coalesce(current_setting('ringstead.org_id', true), '');
+            v_partner text := coalesce(current_setting('ringstead.partner_id', true), '');
+        BEGIN
+            PERFORM set_config('ringstead.org_id', '', true), set_config('ringstead.partner_id', '', true);
+            RETURN QUERY SELECT f.plugin, count(*) FROM organization_feature f
+                JOIN organization o ON o.org_id = f.org_id
+                WHERE f.enabled AND o.partner_id = nullif(v_partner, '')::uuid GROUP BY f.plugin;
+            PERFORM set_config('ringstead.org_id', v_org, true), set_config('ringstead.partner_id', v_partner, true);
+        END $$
+    """)
+    op.execute("REVOKE ALL ON FUNCTION features_in_use() FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION features_in_use() TO ringstead_app, ringstead_operator")
+
+
+def _templates() -> None:
+    create_partner_table(
+        "organization_template",
+        _uuid("id"),
+        _text("name"),
+        sa.Column("content", JSONB(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.UniqueConstraint("partner_id", "name"),
     )
 
 
