@@ -47,6 +47,13 @@ def org(tenants: Tenants, partner: Partner) -> Organization:
     return tenants.organization(partner, "calllogs", name="Bramble & Finch")
 
 
+@pytest.fixture
+def with_blobs(wsgi: Any) -> Database:
+    """The application's own database, which knows where blobs are."""
+    found: Database = wsgi.registry["ringstead.database"]
+    return found
+
+
 def block() -> str:
     """The beginning of a hundred numbers that no other test has."""
     return f"+1{secrets.randbelow(8 * 10**7) + 2 * 10**7}"
@@ -286,16 +293,16 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     partner: Partner,
     org: Organization,
     portal: Make,
-    database: Database,
+    with_blobs: Database,
     run_jobs: Make,
 ) -> None:
     juno = tenants.person(org, "Juno Birdsong")
     both = tenants.person(org, "Pip Larkspur")
     twin = tenants.subscriber(tenants.organization(partner))
-    with database.run_as(twin.org_id) as session:
+    with with_blobs.run_as(twin.org_id) as session:
         session.add(Membership(account_id=both.account.id, subscriber_id=twin.id, role="subscriber"))
     tenants.location(org, "pier-street", managers=[juno], people=[juno])
-    with database.run_as(org.org_id) as session:
+    with with_blobs.run_as(org.org_id) as session:
         org_blobs(session).put("voicemail/recordings/1", [b"sound"])
     path, tab = f"/organizations/{org.org_id}/removal", portal(juno)
     desk.post_form(path, {"do": "leave", "sure": "nonsense"}, status=422)
@@ -316,7 +323,7 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     desk.post_form(path, {"do": "remove", "sure": org.slug}, status=303)
     run_jobs()
     desk.get(path, status=404)
-    with database.in_partner(partner.id) as session:
+    with with_blobs.in_partner(partner.id) as session:
         assert not session.scalars(select(Subscriber).where(Subscriber.org_id == org.org_id)).all()
         emails = set(session.scalars(select(Account.email)))
         done = [row.action for row in session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
@@ -327,7 +334,7 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
         "organization.exported",
         "organization.removed",
     ]
-    with database.as_operator("tests", "look whether anything is left") as session:
+    with with_blobs.as_operator("tests", "look whether anything is left") as session:
         tables = session.scalars(
             text(
                 "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' "
@@ -345,7 +352,7 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
 
 
 def test_a_closed_organization_can_be_brought_back(
-    desk: Client, tenants: Tenants, org: Organization, portal: Make, database: Database, run_jobs: Make
+    desk: Client, tenants: Tenants, org: Organization, portal: Make, with_blobs: Database, run_jobs: Make
 ) -> None:
     person, path = tenants.person(org), f"/organizations/{org.org_id}/removal"
     desk.post_form(path, {"do": "leave", "sure": org.slug}, status=303)
@@ -353,7 +360,7 @@ def test_a_closed_organization_can_be_brought_back(
     desk.post_form(path, {"do": "keep"}, status=303)
     desk.get(f"{path}/export.zip", status=404)
     portal(person).get("/", status=200)
-    with database.run_as(org.org_id) as session:
+    with with_blobs.run_as(org.org_id) as session:
         assert session.get_one(Organization, org.org_id).leaves_at is None
         assert list(org_blobs(session).keys("")) == []
 

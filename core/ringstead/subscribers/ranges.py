@@ -85,8 +85,8 @@ def _after_the_highest(session: TenantSession, most: int) -> list[str]:
 
 
 def _within(column: Any, row: NumberRange) -> tuple[Any, ...]:
-    inside = column.collate("C").between(row.first, row.last)
-    return func.length(column) == len(row.first), inside
+    text_of = column.collate("C")
+    return func.length(column) == len(row.first), text_of >= row.first, text_of <= row.last
 
 
 def number_is_taken(session: TenantSession, number: str, but: UUID | None = None) -> bool:
