@@ -126,17 +126,25 @@ def _step_up(context: TenantContext, request: Request, me: AccountInfo, typed: d
     except Busy:
         return busy(request, profile_values(context, request, typed=typed))
     guard.checked(me.id)
-    wrong = {
-        f"step-{one.id}": _("That is not right. Try again.")
-        for one in support.step_ups(request, context)
-        if not one.verify(request.POST.get(one.id, ""))
-    }
+    wrong = _wrong_proofs(context, request)
     if wrong:
         return _refuse(context, request, typed, wrong)
     request.db.execute(
         update(WebSession).where(WebSession.id == me.session_id).values(verified_at=datetime.now(UTC))
     )
     return None
+
+
+def _wrong_proofs(context: TenantContext, request: Request) -> dict[str, Any]:
+    """What is wrong with the proofs that features ask for beside the password."""
+    try:
+        return {
+            f"step-{one.id}": _("That is not right. Try again.")
+            for one in support.step_ups(request, context)
+            if not one.verify(request.POST.get(one.id, "")[:200])
+        }
+    except support.ProofAway:
+        return {"password": _("A proof that you have set up cannot be checked now. Try again later.")}
 
 
 def _asks_consent(request: Request, org_id: UUID) -> bool:

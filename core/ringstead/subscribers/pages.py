@@ -8,7 +8,7 @@ from pyramid.httpexceptions import HTTPBadRequest, HTTPSeeOther
 from pyramid.request import Request
 from sqlalchemy import func, or_, select, tuple_
 
-from ringstead.api import SubscriberAct, SubscriberState, TenantContext, translations
+from ringstead.api import StepUp, SubscriberAct, SubscriberState, TenantContext, translations
 from ringstead.audit.listing import Shown, recent_of_subscriber
 from ringstead.auth import support
 from ringstead.db.session import TenantSession
@@ -120,12 +120,20 @@ def profile_values(context: TenantContext, request: Request, **more: Any) -> dic
         "is_me": desk.is_reader(context, subscriber),
         "asks_consent": asks_consent,
         "asks_password": here.is_console and support.needs_password(request.db, me),
-        "step_ups": support.step_ups(request, context) if here.is_console else [],
+        "step_ups": _step_ups(context, request) if here.is_console else [],
         "roles": ROLES,
         "errors": {},
         "typed": {},
         **more,
     }
+
+
+def _step_ups(context: TenantContext, request: Request) -> list[StepUp]:
+    """What the form to open the portal asks for; where that is not known now, sending it will say so."""
+    try:
+        return support.step_ups(request, context)
+    except support.ProofAway:
+        return []
 
 
 def _profile(request: Request, session: TenantSession, here: Desk, subscriber: Subscriber) -> Profile:

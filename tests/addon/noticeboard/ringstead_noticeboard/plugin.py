@@ -17,6 +17,8 @@ from ringstead.api import (
     SearchHit,
     Setting,
     Situation,
+    StepUp,
+    TemplatePart,
     TenantContext,
     hookimpl,
     translations,
@@ -132,6 +134,23 @@ def declare_listeners() -> list[EventListener]:
 def situations(session: TenantSession, subscriber_id: UUID) -> list[Situation]:
     posted = bool(services.all_notices(session))
     return [Situation(id="noticeboard.posted", title=_("There is a notice"), is_now=posted)]
+
+
+@hookimpl
+def declare_template_parts() -> list[TemplatePart]:
+    return [
+        TemplatePart(
+            name="noticeboard.notices",
+            title=_("Notices that everybody begins with"),
+            read=services.read_notices,
+            write=services.write_notices,
+        )
+    ]
+
+
+@hookimpl
+def step_ups(ctx: TenantContext, session: TenantSession, account_id: UUID) -> list[StepUp]:
+    return services.step_ups(account_id)
 
 
 @hookimpl

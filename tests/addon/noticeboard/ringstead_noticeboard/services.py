@@ -6,13 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
-from ringstead.api import TenantContext
+from ringstead.api import StepUp, TenantContext, translations
 from ringstead.api.models import TenantSession
 from ringstead.api.work import emit
 from ringstead_noticeboard.events import NoticePosted
 from ringstead_noticeboard.models import Notice
 
+_ = translations("ringstead_noticeboard")
 LONGEST = 200
+NOBODY = UUID(int=0)
+ANSWERS: dict[UUID, str] = {}
 PAGE = 50
 
 
@@ -56,3 +59,22 @@ def remove_notice(session: TenantSession, notice_id: UUID) -> bool:
         return False
     session.delete(notice)
     return True
+
+
+def read_notices(session: TenantSession) -> dict[str, Any]:
+    """What a template keeps of the board: its texts, oldest first."""
+    return {"texts": [notice.text for notice in reversed(all_notices(session))]}
+
+
+def write_notices(session: TenantSession, values: dict[str, Any]) -> None:
+    """Put a template's texts on a new board; nobody wrote them."""
+    for words in values.get("texts", []):
+        session.add(Notice(author_id=NOBODY, text=str(words)[:LONGEST]))
+
+
+def step_ups(account_id: UUID) -> list[StepUp]:
+    """The answer to a question that somebody set up; here, for want of a page to do so, in `ANSWERS`."""
+    answer = ANSWERS.get(account_id)
+    if answer is None:
+        return []
+    return [StepUp(id="noticeboard-answer", title=_("Your answer"), verify=lambda given: given == answer)]
