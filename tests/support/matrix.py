@@ -88,10 +88,10 @@ def looked_after(
     }
 
 
-def partner_admins(name: str, path: str, status: int = 200, **form: str) -> dict[str, Expected]:
+def partner_admins(below: str, path: str, status: int = 200, **form: str) -> dict[str, Expected]:
     """A console page that only partner admins have."""
     foreign = 404 if "{org}" in path else None
-    return {f"core.console.organizations.{name}": console(path, 403, status, foreign=foreign, **form)}
+    return {f"core.console.organizations.{below}": console(path, 403, status, foreign=foreign, **form)}
 
 
 CORE = {

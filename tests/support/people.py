@@ -12,11 +12,21 @@ from ringstead.auth import support
 from ringstead.auth.models import PasswordReset
 from ringstead.auth.sessions import Browser
 from ringstead.auth.tokens import hash_token
+from ringstead.blobs import org_blobs
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.preferences.store import set_for_organization
 from ringstead.tenancy.context import AccountInfo
-from ringstead.tenancy.models import Membership, Organization, SubscriberImport, SupportSession, WebSession
+from ringstead.tenancy.leaving import EXPORT_KEY
+from ringstead.tenancy.models import (
+    Membership,
+    Organization,
+    OrganizationTemplate,
+    Partner,
+    SubscriberImport,
+    SupportSession,
+    WebSession,
+)
 
 
 def belongs_to(tenants: Tenants, person: Person, organization: Organization) -> None:
@@ -95,9 +105,16 @@ def ticket_for(database: Database, staff: Person, person: Person) -> str:
         return support.make_ticket(_wish(session, staff, person, "Ticket 4821", needs_consent=False))
 
 
-def read_file(database: Database, person: Person, name: str = "Nora New", extension: str = "") -> str:
-    """A file of subscribers that was looked through in a person's organization; its id."""
-    assert person.organization is not None
+def read_file(
+    database: Database,
+    person: Person,
+    name: str = "Nora New",
+    extension: str = "",
+    organization: Organization | None = None,
+) -> str:
+    """A file of subscribers that was looked through in an organization (a person's, if none is given); its id."""
+    where = organization or person.organization
+    assert where is not None
     lines = [
         {
             "line": 2,
@@ -108,6 +125,21 @@ def read_file(database: Database, person: Person, name: str = "Nora New", extens
     batch = SubscriberImport(
         id=new_id(), actor_account_id=person.account.id, actor_name=name, file_name=f"{name}.csv", lines=lines
     )
-    with database.run_as(person.organization.org_id) as session:
+    with database.run_as(where.org_id) as session:
         session.add(batch)
     return str(batch.id)
+
+
+def keep_template(database: Database, partner: Partner) -> None:
+    """A template with nothing in it."""
+    with database.in_partner(partner.id) as session:
+        session.add(OrganizationTemplate(id=new_id(), name="Nothing", content={}))
+
+
+def leaving_organization(app: Any, tenants: Tenants, partner: Partner) -> Organization:
+    """An organization that is closed, with its export ready."""
+    organization = tenants.organization(partner, name="Leaving")
+    with app.registry["ringstead.database"].run_as(organization.org_id) as session:
+        session.get_one(Organization, organization.org_id).status = "leaving"
+        org_blobs(session).put(EXPORT_KEY, [b"all of it"])
+    return organization

@@ -542,7 +542,14 @@ def test_every_core_template_makes_a_mail(
     assert {"password_changed", "reset"} <= set(names)
     with work_database.in_partner(partner.id) as session:
         for name in names:
-            values = {"name": "Juno", "url": RESET, "actor": "Tansy", "reason": "Ticket 4821"}
+            values = {
+                "name": "Juno",
+                "url": RESET,
+                "actor": "Tansy",
+                "reason": "Ticket 4821",
+                "extension": "214",
+                "is_new": True,
+            }
             queue_mail(session, to="juno@example.com", template=f"core/mail/{name}", values=values)
     run_mail(server[1])
     assert len(server[0].taken) == len(names)
