@@ -4,6 +4,7 @@ import io
 import json
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zipfile import ZipFile
 
@@ -12,6 +13,7 @@ from sqlalchemy import select, text
 
 from ringstead.api.testing import Client, Tenants
 from ringstead.blobs import org_blobs
+from ringstead.console.hours import situations
 from ringstead.db.engine import Database
 from ringstead.plugins.enablement import enabled_plugins
 from ringstead.preferences.store import load, set_for_organization
@@ -282,6 +284,33 @@ def test_a_location_has_hours_of_its_own_or_those_of_all(
     client.post_form(f"{root}/locations/{first.id}", {"do": "remove"}, status=303)
     with database.run_as(org.org_id) as session:
         assert session.get_one(Subscriber, (org.org_id, sam.id)).location_id is None
+
+
+def test_greetings_may_follow_a_closed_office(
+    tenants: Tenants, org: Organization, database: Database, wsgi: Any
+) -> None:
+    sam, declared = tenants.subscriber(org), wsgi.registry["ringstead.declared_settings"]
+
+    def states() -> list[tuple[str, bool]]:
+        with database.run_as(org.org_id) as session:
+            return [(one.id, one.is_now) for one in situations(session, sam.id)]
+
+    assert states() == []
+    always = [[day, "00:00", "24:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
+    with database.run_as(org.org_id) as session:
+        set_for_organization(session, declared, "core.hours", always)
+    assert states() == [("core.closed", False)]
+    today, tomorrow = (datetime.now(UTC) + timedelta(days=n) for n in (0, 1))
+    with database.run_as(org.org_id) as session:
+        feast = [[day.date().isoformat(), "Feast"] for day in (today, tomorrow)]
+        set_for_organization(session, declared, "core.holidays", feast)
+    assert states() == [("core.closed", True)]
+    place = tenants.location(org, "pier-street")
+    with database.run_as(org.org_id) as session:
+        session.get_one(Subscriber, (org.org_id, sam.id)).location_id = place.id
+        set_for_organization(session, declared, "core.holidays", [])
+        session.get_one(Location, (org.org_id, place.id)).hours = []
+    assert states() == []
 
 
 # Removing

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from sqlalchemy import select, update
 
 from ringstead import audit
-from ringstead.api import NavItem, Route, Setting, TenantContext, translations
+from ringstead.api import NavItem, Route, Setting, Situation, TenantContext, translations
 from ringstead.auth.answers import Banner, refused
 from ringstead.console.new_organization import slug_of
 from ringstead.console.rights import MANAGE
@@ -75,6 +76,18 @@ def settings() -> list[Setting]:
         Setting(name=HOURS, title=_("Business hours"), **rule),
         Setting(name=HOLIDAYS, title=_("Holidays"), **rule),
     ]
+
+
+def situations(session: TenantSession, subscriber_id: UUID) -> list[Situation]:
+    """Whether the place where a subscriber is, or their organization, is closed now; none where no hours are kept."""
+    zone = Setting(name="core.time_zone", title="", type=str, default="UTC", level="subscriber")
+    kept = load(session, {setting.name: setting for setting in (*settings(), zone)})
+    subscriber = session.get(Subscriber, (session.org_id, subscriber_id))
+    location_id = None if subscriber is None else subscriber.location_id
+    state = hours.office_state(session, kept, location_id, datetime.now(UTC))
+    if state is None:
+        return []
+    return [Situation(id="core.closed", title=_("The office is closed"), is_now=not state.is_open)]
 
 
 def show(_context: TenantContext, request: Request) -> dict[str, Any]:

@@ -28,6 +28,7 @@ BELONGS: Final = {
     "core.support.mine": "core.account",
     "core.console.organization": "core.console.organizations",
     "core.console.subscribers": "core.console.organizations",
+    "core.console.hours": "core.console.organizations",
     "core.console.portal": "core.console.organizations",
 }
 

@@ -16,6 +16,7 @@ from ringstead.api import (
     Route,
     SearchHit,
     Setting,
+    Situation,
     SwitchMessage,
     Transcriber,
     hookimpl,
@@ -162,6 +163,11 @@ def declare_transcribers() -> list[Transcriber]:
 @hookimpl
 def name_callers(session: TenantSession, numbers: list[str]) -> list[CallerName]:
     return name_colleagues(session, numbers)
+
+
+@hookimpl
+def situations(session: TenantSession, subscriber_id: UUID) -> list[Situation]:
+    return hours.situations(session, subscriber_id)
 
 
 @hookimpl

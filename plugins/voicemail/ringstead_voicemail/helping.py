@@ -62,7 +62,8 @@ def subscriber_state(session: TenantSession, subscriber_id: UUID) -> list[Subscr
                 at=box.pin_locked_until,
             )
         )
-    if box.lamp_error:
+    # `none`: no switch of the organization has lamps.
+    if box.lamp_error not in ("", "none"):
         title = _("The message lamp could not be set.")
         found.append(SubscriberState(topic="phones", title=title, detail=box.lamp_error[:200], is_fault=True))
     return [*found, *_broken(session, box)]
