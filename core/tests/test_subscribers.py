@@ -218,6 +218,18 @@ def test_who_leaves_hands_over_the_number(
     assert (posy.number, gone.number, gone.status) == ("+12125550114", None, "suspended")
 
 
+def test_an_admin_does_not_learn_what_another_organization_calls_somebody(
+    tenants: Tenants, fern: Person, portal: Make
+) -> None:
+    stranger = tenants.person(tenants.organization(fern.partner), "Secret Name")
+    client = portal(fern)
+    form = {"name": "Somebody", "extension": "300", "email": stranger.account.email}
+    page = client.post_form("/organization/subscribers/new", form, status=303).follow()
+    assert stranger.account.email in page.text
+    assert "Secret Name" not in page.text
+    assert "Secret Name" not in client.get("/audit").text
+
+
 def test_an_admin_does_not_lock_themselves_out(fern: Person, portal: Make) -> None:
     client, path = portal(fern), f"/organization/subscribers/{fern.subscriber.id}"  # type: ignore[union-attr]
     for do in ({"do": "suspend"}, {"do": "remove", "sure": "201"}):

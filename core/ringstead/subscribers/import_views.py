@@ -67,8 +67,7 @@ def act(_context: TenantContext, request: Request) -> Any:
             undone = ngettext("${n} person was taken back.", "${n} people were taken back.", gone)
             request.flash(undone)
             if stayed:
-                kept = "${n} stays, because they have signed in.", "${n} stay, because they have signed in."
-                request.flash(ngettext(*kept, stayed))
+                request.flash(ngettext("${n} stays: see why below.", "${n} stay: see why below.", stayed))
         elif do not in ("apply", "undo"):
             raise pages.unknown_act()
         return HTTPSeeOther(_path(here, batch))

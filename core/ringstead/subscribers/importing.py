@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 from translationstring import TranslationString
 
-from ringstead import audit
+from ringstead import audit, privacy
 from ringstead.api import translations
 from ringstead.db.base import new_id
 from ringstead.db.session import TenantSession
@@ -215,7 +215,8 @@ def _let_in(
 
 
 def undo(request: Request, session: TenantSession, batch: SubscriberImport) -> tuple[int, int]:
-    """Take back whom a file brought; returns how many went, and how many stayed because they have signed in."""
+    """Take back whom a file brought, with all that came for them since; returns how many went, and how many stayed:
+    because they have signed in, or because a feature holds back what it keeps for them."""
     ids = [UUID(line["id"]) for line in batch.lines if "id" in line]
     there = {
         subscriber.id: subscriber
@@ -236,7 +237,14 @@ def undo(request: Request, session: TenantSession, batch: SubscriberImport) -> t
         if subscriber.id in in_use:
             line["kept"] = _said(request, _("Has signed in since."))
             continue
-        session.delete(subscriber)
+        try:
+            with session.begin_nested():
+                privacy.erase_person(request.plugins, session, subscriber.id)
+                session.delete(subscriber)
+                session.flush()
+        except privacy.PrivacyFailed as error:
+            line["kept"] = str(error)
+            continue
         gone += 1
     flag_modified(batch, "lines")
     batch.state, batch.undone_at = "undone", datetime.now(UTC)

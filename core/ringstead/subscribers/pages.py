@@ -17,7 +17,7 @@ from ringstead.preferences.store import load
 from ringstead.subscribers import accounts, desk, states
 from ringstead.subscribers.desk import HELP, MANAGE, Desk, desk_of, session_of
 from ringstead.tenancy.addresses import id_of, queried
-from ringstead.tenancy.models import Location, Organization, Subscriber, WebSession
+from ringstead.tenancy.models import Account, Location, Membership, Organization, Subscriber, WebSession
 
 _ = translations("ringstead")
 PAGE_SIZE: Final = 50
@@ -151,15 +151,20 @@ def _profile(request: Request, session: TenantSession, here: Desk, subscriber: S
         organization=here.organization,
         subscriber=subscriber,
         location="" if location is None else location.name,
-        sign_ins=tuple(
-            SignIn(one.name, one.email, member.role, one.password_hash is not None, one.status == "active")
-            for one, member in members
-        ),
+        sign_ins=tuple(_sign_in(here, subscriber, account, member) for account, member in members),
         sessions=tuple(session.scalars(browsers)),
         states=tuple(states.states_of(request, session, subscriber)),
         acts=tuple(request.plugins.subscriber_acts(enabled_plugins(session))),
         latest=tuple(recent_of_subscriber(session, subscriber.org_id, subscriber.id, _LATEST)),
     )
+
+
+def _sign_in(here: Desk, subscriber: Subscriber, account: Account, member: Membership) -> SignIn:
+    """Somebody who opens the portal. An account may belong to other organizations too, by which it got its name: an
+    organization's own admins see the name that they gave themselves."""
+    name = account.name if here.is_console else subscriber.name
+    has_password, is_active = account.password_hash is not None, account.status == "active"
+    return SignIn(name, account.email, member.role, has_password, is_active)
 
 
 def to_profile(here: Desk, subscriber: Subscriber) -> HTTPSeeOther:
