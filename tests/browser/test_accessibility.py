@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from support.calls import file_of, record_calls
-from support.people import ask_to_open, belongs_to, make_groups, reset_token
+from support.people import ask_to_open, belongs_to, make_groups, read_file, reset_token
 
 from ringstead.api.preferences import set_for_organization
 from ringstead.api.testing import Person, Tenants
@@ -44,9 +44,25 @@ ADMIN_PAGES = [
     "/calls/looks",
     "/audit",
     "/organization/support",
+    "/organization/subscribers",
+    "/organization/subscribers/new",
+    "/organization/subscribers/import",
+    "/organization/hours",
+    "/organization/locations/new",
 ]
 PUBLIC_PAGES = ["/sign-in", "/forgot"]
-CONSOLE_PAGES = ["/", "/account", "/audit", "/calls", "/calls?by=hour", "/calls?from=x"]
+CONSOLE_PAGES = [
+    "/",
+    "/account",
+    "/audit",
+    "/calls",
+    "/calls?by=hour",
+    "/calls?from=x",
+    "/organizations",
+    "/organizations/new",
+    "/subscribers?q=ju",
+    "/templates",
+]
 
 
 def prune_calls(app: Any, person: Person) -> None:
@@ -136,7 +152,10 @@ def test_no_page_has_a_violation(
         found[f"console {path}"] = violations(page)
     organization = f"/organizations/{person.organization.org_id}"
     ask_to_open(live_server.app.database, staff, person)
-    for path in ("", "/subscribers", f"/subscribers/{person.subscriber.id}"):  # type: ignore[union-attr]
+    profile = f"/subscribers/{person.subscriber.id}"  # type: ignore[union-attr]
+    imported = f"/subscribers/import/{read_file(live_server.app.database, person)}"
+    care = ("/settings", "/numbers", "/hours", "/locations/new", "/removal", "/subscribers/new", imported)
+    for path in ("", "/subscribers", profile, f"{profile}/edit", f"{profile}/hand-over", *care):
         page.goto(live_server.url(staff, f"{organization}{path}", site="console"))
         found[f"console organization{path}"] = violations(page)
     sign_in_cookie(page, person)
@@ -168,6 +187,15 @@ def test_no_form_has_a_violation_nor_its_errors(
     found["/choose"] = violations(page)
     page.goto(live_server.url(person, "/account"))
     found["/account with errors"] = sent_empty(page, "form[action='/account/password']")
+    admin = tenants.person(person.organization, role="org_admin")  # type: ignore[arg-type]
+    sign_in_cookie(page, admin)
+    hand_over = f"/subscribers/{person.subscriber.id}/hand-over"  # type: ignore[union-attr]
+    for path in ("/subscribers/new", "/locations/new", hand_over):
+        page.goto(live_server.url(admin, f"/organization{path}"))
+        found[f"{path} with errors"] = sent_empty(page, "main form[method=post]")
+    sign_in_cookie(page, tenants.staff(partner), site="console")
+    page.goto(live_server.url(admin, "/organizations/new", site="console"))
+    found["a new organization with errors"] = sent_empty(page, "main form[method=post]")
     assert {path: what for path, what in found.items() if what} == {}
 
 
