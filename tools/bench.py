@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import dispatch, export, hosts, ingest, page, servers, start, voicemail, walls  # noqa: E402
+from benchmarks import directory, dispatch, export, hosts, ingest, page, servers, start, voicemail, walls  # noqa: E402
 from benchmarks.load import write_targets  # noqa: E402
 from benchmarks.measure import Section, machine  # noqa: E402
 from benchmarks.report import PAGE, report  # noqa: E402
@@ -31,6 +31,7 @@ def sections(world: World, rounds: int, seconds: float) -> dict[str, Callable[[]
         "start": lambda: start.measure(ten, none, first, rounds),
         "dispatch": lambda: dispatch.measure(world.folder / "many", rounds),
         "hosts": lambda: hosts.measure(world.server, rounds),
+        "directory": lambda: directory.measure(world.server, rounds),
         "servers": lambda: servers.measure(ten, APP_FACTORY, calls[0], write_targets(calls), rounds, seconds),
         "ingest": lambda: ingest.measure(world, rounds),
         "export": lambda: export.measure(world, rounds),
@@ -45,7 +46,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="parts with commas between: page,start,dispatch,hosts,servers,ingest,export,voicemail,walls",
+        help="parts with commas between: page,start,dispatch,hosts,directory,servers,ingest,export,voicemail,walls",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each case (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one load (default 3)")
