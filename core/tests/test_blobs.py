@@ -66,7 +66,7 @@ def test_what_is_written_is_there_and_then_gone(blobs: Blobs) -> None:
 
 
 def test_large_blobs_take_little_memory(blobs: Blobs) -> None:
-    own, piece, count = blobs.of(uuid4()), os.urandom(64 * 1024), 320
+    own, piece, count = blobs.of(uuid4()), os.urandom(64 * 1024), 960
     tracemalloc.start()
     try:
         assert own.put("notes/large", (piece for _ in range(count))) == len(piece) * count
@@ -76,8 +76,9 @@ def test_large_blobs_take_little_memory(blobs: Blobs) -> None:
         tracemalloc.stop()
     assert sum(sizes) == len(piece) * count - 1
     assert max(sizes) == PIECE
-    if blobs.is_local:  # the other's server is in this process
-        assert peak < 8 * PIECE
+    # Sixty megabytes went through. The other's server is in this process, and so may be others that work meanwhile.
+    if blobs.is_local:
+        assert peak < 20 * PIECE
     assert content(own, "notes/large", len(piece) * 100, len(piece) * 101) == piece
 
 
