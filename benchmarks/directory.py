@@ -48,7 +48,7 @@ INSERT INTO subscriber (org_id, id, partner_id, name, extension, number)
     SELECT lpad(to_hex(1 + n %% greatest(10, %(organizations)s / 10)), 32, '0')::uuid,
            lpad(to_hex(n), 32, '0')::uuid, lpad('1', 32, '0')::uuid,
            initcap(translate(left(md5('f' || n %% 200), 5), '0123456789', 'ghijklmnop')) || ' '
-               || initcap(translate(left(md5('l' || n * 7919 %% 5000), 7), '0123456789', 'ghijklmnop')),
+               || initcap(translate(left(md5('l' || n::bigint * 7919 %% 5000), 7), '0123456789', 'ghijklmnop')),
            (100 + n / greatest(10, %(organizations)s / 10))::text, '+1212' || lpad(n::text, 7, '0')
     FROM generate_series(1, %(subscribers)s) n;
 INSERT INTO directory_word (org_id, subscriber_id, source, word, partner_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.orm import aliased
 
 from ringstead.db.session import TenantSession
@@ -23,6 +23,8 @@ _HARDWARE: Final = re.compile(r"[0-9a-f]{2}(?:[:.\-]?[0-9a-f]{2}){2,5}")
 _END: Final = "\U0010ffff"
 # As many as are looked at before they are put in the order of their names.
 _CANDIDATES: Final = 200
+# Of those whom the leading one of several words names, as many are looked at.
+_LOOKED_AT: Final = 2000
 _MOST_WORDS: Final = 6
 LONGEST: Final = 254
 
@@ -70,8 +72,8 @@ def find_people(session: TenantSession, query: str, limit: int) -> list[Found]:
     """Subscribers whom `query` names, by name: all its words begin words of theirs, or it begins or ends their number,
     or begins an e-mail or hardware address. The session is a partner's, or an organization's."""
     found: dict[UUID, Found] = {}
-    for ranges in _readings(query):
-        for row in session.execute(_statement(ranges)):
+    for beginnings in _readings(query):
+        for row in _rows(session, beginnings):
             found.setdefault(row[0].id, Found(*row))
     return sorted(found.values(), key=lambda one: (one.subscriber.name, one.subscriber.id))[:limit]
 
@@ -93,14 +95,35 @@ def _readings(query: str) -> list[list[str]]:
     return readings
 
 
-def _statement(beginnings: list[str]) -> Any:
-    """The longest word leads, because the fewest words begin with it; the others are looked for at whom it finds."""
-    first, *others = sorted(beginnings, key=len, reverse=True)
+def _rows(session: TenantSession, beginnings: list[str]) -> list[Any]:
+    """Whom words with all these beginnings name. The longest leads, because the fewest words begin with it; where it is
+    so common that not all whom it names could be looked at, another may know better."""
+    rows: list[Any] = []
+    for lead in sorted(beginnings, key=len, reverse=True):
+        rows = list(session.execute(_statement(lead, [word for word in beginnings if word != lead])))
+        if rows or not _is_common(session, lead):
+            break
+    return rows
+
+
+def _is_common(session: TenantSession, lead: str) -> bool:
+    some = select(DirectoryWord.word).where(_begins(DirectoryWord, lead)).limit(_LOOKED_AT).subquery()
+    return session.scalar(select(func.count()).select_from(some)) == _LOOKED_AT
+
+
+def _statement(lead: str, others: list[str]) -> Any:
+    """The limit inside bounds what is read, however common a word is, and keeps the planner from reading all of it."""
+    most = _LOOKED_AT if others else _CANDIDATES
+    named = (
+        select(DirectoryWord.org_id, DirectoryWord.subscriber_id)
+        .where(_begins(DirectoryWord, lead))
+        .limit(most)
+        .subquery()
+    )
     statement = (
         select(Subscriber, Organization.name, Organization.status)
-        .join(DirectoryWord, _same_person(DirectoryWord))
+        .join(named, and_(named.c.org_id == Subscriber.org_id, named.c.subscriber_id == Subscriber.id))
         .join(Organization, Organization.org_id == Subscriber.org_id)
-        .where(_begins(DirectoryWord, first))
     )
     for other in others:
         word = aliased(DirectoryWord)
