@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 _MAX_SHOWN: Final = 20
 _MARK: Final = "@@here {}@@"
+_FOUND: Final = re.compile(r"@@here (\d{1,9})@@")
 _NOTHING: Final = "@@nothing@@"  # the key that an empty table gets, to see where it stands
 Key = tuple[str | int, ...]
 """Where a value stands: `("organizations", 0, "slug")`."""
@@ -50,55 +51,71 @@ class Source:
     def _lines(self, keys: Sequence[Key]) -> list[int]:
         """The line of each key; of the nearest table around it when the key itself is missing.
 
-        A mark is put in the place of the value, to see where it comes out: tomlkit keeps every line as it was.
+        A mark is put in the place of the value, to see where it comes out: tomlkit keeps every line, but moves together
+        tables of one array that others stand between.
         """
-        places = [self._place(key) for key in keys]
-        marked: dict[Key, tuple[Any, str | int, Any]] = {}
-        try:
-            for place in filter(None, dict.fromkeys(places)):
-                holder, last = self._holder(place), place[-1]
-                value = None if last == _NOTHING else holder[last]
-                marked[place] = (holder, last, value)
-                holder[last] = _mark(len(marked), value)
-            written = tomlkit.dumps(self._document) if marked else ""
-        finally:
-            for holder, last, value in marked.values():
-                if value is None:
-                    del holder[last]
-                else:
-                    holder[last] = value
-        numbers = {
-            place: written.partition(_MARK.format(number))[0].count("\n") + 1
-            for number, place in enumerate(marked, 1)
-        }
-        return [numbers.get(place, 1) for place in places]
+        document = self._document()
+        moved = _moved(tomlkit.dumps(document), self.text)
+        places = [_place(document, key) for key in keys]
+        marked: list[Key] = []
+        for place in filter(None, dict.fromkeys(places)):
+            holder, last = _holder(document, place), place[-1]
+            marked.append(place)
+            holder[last] = _mark(len(marked), None if last == _NOTHING else holder[last])
+        written = tomlkit.dumps(document) if marked else ""
+        lines = _marked_lines(written)
+        numbers = {place: lines.get(number, 1) for number, place in enumerate(marked, 1)}
+        return [moved.get(numbers.get(place, 1), 1) for place in places]
 
-    @cached_property
     def _document(self) -> Any:
         try:
             return tomlkit.parse(self.text)
         except TOMLKitError:  # tomllib has read it; where the two differ, the first line must do
             return tomlkit.document()
 
-    def _holder(self, place: Key) -> Any:
-        holder = self._document
-        for step in place[:-1]:
-            holder = holder[step]
-        return holder
 
-    def _place(self, key: Key) -> Key:
-        """The value that shows where a key stands: its own, or the first one in it, or around it."""
-        for length in range(len(key), 0, -1):
-            place = key[:length]
-            try:
-                value = self._holder(place)[place[-1]]
-            except (LookupError, TypeError):
-                continue
-            while isinstance(value, dict | list) and len(value):
-                step: Any = next(iter(value)) if isinstance(value, dict) else 0
-                place, value = (*place, step), value[step]
-            return (*place, _NOTHING) if isinstance(value, dict) else place
-        return ()
+def _holder(document: Any, place: Key) -> Any:
+    holder = document
+    for step in place[:-1]:
+        holder = holder[step]
+    return holder
+
+
+def _place(document: Any, key: Key) -> Key:
+    """The value that shows where a key stands: its own, or the first one in it, or around it."""
+    for length in range(len(key), 0, -1):
+        place = key[:length]
+        try:
+            value = _holder(document, place)[place[-1]]
+        except (LookupError, TypeError):
+            continue
+        while isinstance(value, dict | list) and len(value):
+            step: Any = next(iter(value)) if isinstance(value, dict) else 0
+            place, value = (*place, step), value[step]
+        return (*place, _NOTHING) if isinstance(value, dict) else place
+    return ()
+
+
+def _moved(written: str, original: str) -> dict[int, int]:
+    """The original number of each line; lines that read alike are taken in their order."""
+    places: dict[str, list[int]] = {}
+    for number, text in enumerate(original.split("\n"), 1):
+        places.setdefault(text, []).append(number)
+    waiting = {text: iter(numbers) for text, numbers in places.items()}
+    return {
+        number: next(waiting.get(text, iter(())), 1) for number, text in enumerate(written.split("\n"), 1)
+    }
+
+
+def _marked_lines(written: str) -> dict[int, int]:
+    """The line of each mark. A line that was added to an empty table is none: its mark stands in the one before."""
+    found: dict[int, int] = {}
+    line = 0
+    for text in written.split("\n"):
+        line += not text.startswith(f'"{_NOTHING}"')
+        for mark in _FOUND.finditer(text):
+            found[int(mark[1])] = line
+    return found
 
 
 def _mark(number: int, value: Any) -> Any:
