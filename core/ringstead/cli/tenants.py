@@ -34,9 +34,10 @@ def plan(folders: tuple[Path, ...]) -> None:
 @tenants.command()
 @_folders
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
-def apply(folders: tuple[Path, ...], dry_run: bool) -> None:
+@click.option("--invite", is_flag=True, help="Mail everybody who gets an account or a portal by this.")
+def apply(folders: tuple[Path, ...], dry_run: bool, invite: bool) -> None:
     """Bring partners to what their folders say; each in one transaction, any number of times."""
-    _run(folders, dry_run)
+    _run(folders, dry_run, invite)
 
 
 @tenants.command()
@@ -91,7 +92,7 @@ def export(slug: str, folder: Path | None, force: bool) -> None:
     click.echo("\n".join(f"wrote {path}" for path in changed) or f"{place} is up to date.")
 
 
-def _run(folders: tuple[Path, ...], dry_run: bool) -> None:
+def _run(folders: tuple[Path, ...], dry_run: bool, invite: bool = False) -> None:
     from ringstead.tenancy.bundles import BundleError, apply_bundle, bundle_folders
 
     settings = load_settings()
@@ -107,6 +108,11 @@ def _run(folders: tuple[Path, ...], dry_run: bool) -> None:
             except BundleError as error:
                 raise click.ClickException(str(error)) from error
             click.echo(str(made))
+            if invite and not dry_run:
+                from ringstead.subscribers.newcomers import invite_newcomers
+
+                for email in invite_newcomers(database, settings, made, actor()):
+                    click.echo(f"invitation to {email}")
 
 
 def _bundles(folder: Path) -> list[Path]:

@@ -43,6 +43,11 @@ class Bundle:
 def read_bundle(folder: Path) -> Bundle:
     """Read `folder/partner.toml` and the logo that it names. Raises BundleError with everything wrong at once."""
     source, data = _read_toml(folder / FILE_NAME)
+    return make_bundle(source, data, folder)
+
+
+def make_bundle(source: Source, data: Mapping[str, Any], folder: Path) -> Bundle:
+    """What `data` says, whose place `source` knows, in a folder that has the logo and the slug as its name."""
     problems: list[Problem] = []
     brand = _brand(folder, data, problems)
     try:

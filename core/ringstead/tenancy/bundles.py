@@ -16,7 +16,7 @@ from ringstead.db.engine import Database
 from ringstead.tenancy import directory
 from ringstead.tenancy.bundle_change import Change
 from ringstead.tenancy.bundle_export import Exported, ExportRefused, export_partner
-from ringstead.tenancy.bundle_file import FILE_NAME, MAX_BYTES, Bundle, read_bundle
+from ringstead.tenancy.bundle_file import FILE_NAME, MAX_BYTES, Bundle, make_bundle, read_bundle
 from ringstead.tenancy.bundle_plan import Plan, plan_bundle
 from ringstead.tenancy.bundle_source import BundleError
 from ringstead.tenancy.bundle_write import FilesDiffer, write_bundle
@@ -36,6 +36,7 @@ __all__ = [
     "apply_plan",
     "bundle_folders",
     "export_partner",
+    "make_bundle",
     "plan_bundle",
     "read_bundle",
     "write_bundle",
