@@ -12,6 +12,7 @@ from ringstead.cli.db import db
 from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
 from ringstead.cli.nodes import nodes
+from ringstead.cli.partners import hosts, partners
 from ringstead.cli.plugins import plugins
 from ringstead.cli.privacy import privacy
 from ringstead.cli.roles import roles
@@ -42,9 +43,11 @@ for command in (
     demo,
     doctor,
     db,
+    hosts,
     jobs,
     mail,
     nodes,
+    partners,
     plugins,
     privacy,
     roles,

@@ -123,6 +123,6 @@ def partner_by_slug(session: Session, slug: str) -> UUID:
     """The partner of a short name, in an operator's session; who mistypes it is told the known ones."""
     known = {name: id_ for id_, name in partner_slugs(session).items()}
     if slug not in known:
-        names = ", ".join(sorted(known)) or "none yet: run `ringstead tenants apply`"
+        names = ", ".join(sorted(known)) or "none yet: run `ringstead partners create`"
         raise click.ClickException(f"There is no partner {slug!r}. Choose one of: {names}")
     return known[slug]

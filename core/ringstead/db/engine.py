@@ -82,9 +82,15 @@ class Database:
             yield session
 
     @contextmanager
-    def as_operator(self, actor: str, reason: str) -> Iterator[Session]:
-        """A committed-on-exit session across all tenants; who and why are recorded in the same transaction."""
-        with Session(self.operator_engine, expire_on_commit=False) as session, session.begin():
+    def as_operator(self, actor: str, reason: str, *, one_moment: bool = False) -> Iterator[Session]:
+        """A committed-on-exit session across all tenants; who and why are recorded in the same transaction.
+
+        `one_moment`: every statement sees the database as it was at the first (REPEATABLE READ), for long readings.
+        """
+        engine = self.operator_engine
+        if one_moment:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             session.execute(
                 text("INSERT INTO operator_audit (actor, reason) VALUES (:actor, :reason)"),
                 {"actor": actor, "reason": reason},

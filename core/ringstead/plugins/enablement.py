@@ -106,6 +106,12 @@ def allow_plugin(session: TenantSession, plugin: str, allowed: bool) -> None:
         .values(row)
         .on_conflict_do_update(index_elements=["partner_id", "plugin"], set_={"allowed": allowed})
     )
+    assert partner_id is not None, "only a partner allows"
+    announce_allowed(session, partner_id)
+
+
+def announce_allowed(session: Session, partner_id: UUID) -> None:
+    """Raise a partner's feature version and tell every process when this transaction commits."""
     session.execute(
         update(Partner)
         .where(Partner.id == partner_id)

@@ -1,6 +1,5 @@
 """Who signs in as a subscriber: accounts, and the invitation to choose a password."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,8 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ringstead.api import JobSpec
 from ringstead.auth import support
-from ringstead.auth.models import PasswordReset
-from ringstead.auth.tokens import hash_token, new_token
+from ringstead.auth.invitations import new_link
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
@@ -19,7 +17,6 @@ from ringstead.jobs import defer
 from ringstead.mail import queue_mail
 from ringstead.tenancy.models import Account, Membership, Subscriber, WebSession
 
-INVITATION_LIFE: Final = timedelta(days=7)
 SEND_INVITATION: Final = "core.send_invitation"
 
 
@@ -115,20 +112,5 @@ def send_invitation(
                 continue
             values = {"name": account.name, "extension": subscriber.extension, "url": origin, "is_new": False}
             if account.password_hash is None:
-                values |= {"url": f"{origin}/reset/{_new_link(session, account)}", "is_new": True}
+                values |= {"url": f"{origin}/reset/{new_link(session, account)}", "is_new": True}
             queue_mail(session, to=account.email, template="core/mail/invitation", values=values)
-
-
-def _new_link(session: TenantSession, account: Account) -> str:
-    token = new_token()
-    session.execute(delete(PasswordReset).where(PasswordReset.account_id == account.id))
-    session.add(
-        PasswordReset(
-            id=new_id(),
-            account_id=account.id,
-            token_hash=hash_token(token),
-            expires_at=datetime.now(UTC) + INVITATION_LIFE,
-        )
-    )
-    session.flush()
-    return token

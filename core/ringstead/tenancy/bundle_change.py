@@ -9,7 +9,9 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from ringstead.tenancy.bundle_rows import Rows
-from ringstead.tenancy.bundle_schema import Key
+from ringstead.tenancy.bundle_source import Key
+
+News = Literal["", "hosts", "features", "allowed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Change:
     detail: str
     key: Key
     run: Callable[[Session, Rows], object]
-    news: Literal["", "hosts", "features"] = ""
+    news: News = ""
     organization: str = ""
 
     def __str__(self) -> str:

@@ -9,17 +9,15 @@ from sqlalchemy.orm import Session
 
 from ringstead.tenancy import groups
 from ringstead.tenancy.bundle_change import Change
+from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_rows import Rows
 from ringstead.tenancy.bundle_schema import (
-    Bundle,
-    BundleError,
-    Key,
     LocationPart,
     OrganizationPart,
-    Problem,
     SubscriberPart,
     TeamPart,
 )
+from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import Location, Team
 
 
@@ -27,12 +25,12 @@ def refuse_unknown(bundle: Bundle, rows: Rows) -> None:
     """Stop when a team or location names an extension, or a subscriber a location, that is neither in the file nor in
     the database."""
     problems = [
-        bundle.source.describe(key, why)
+        problem
         for i, part in enumerate(bundle.content.organizations)
-        for key, why in _unknown(part, rows, ("organizations", i))
+        for problem in _unknown(part, rows, ("organizations", i))
     ]
     if problems:
-        raise BundleError(problems)
+        raise BundleError(bundle.source.describe_all(problems))
 
 
 def _unknown(part: OrganizationPart, rows: Rows, at: Key) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -13,28 +13,24 @@ from sqlalchemy.orm import Session
 
 from ringstead.plugins.loader import GROUP
 from ringstead.tenancy import directory
-from ringstead.tenancy.bundle_change import Change
+from ringstead.tenancy.bundle_change import Change, News
+from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_groups import group_changes, refuse_unknown
 from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
-from ringstead.tenancy.bundle_schema import (
-    Bundle,
-    BundleError,
-    Key,
-    OrganizationPart,
-    StaffPart,
-    SubscriberPart,
-)
+from ringstead.tenancy.bundle_schema import MemberPart, OrganizationPart, StaffPart, SubscriberPart
+from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import (
     OrganizationFeature,
     OrganizationSetting,
     Partner,
+    PartnerFeature,
     PartnerSetting,
     Subscriber,
 )
 from ringstead.theming.brand import Brand, InvalidBrand
 
 _SETTINGS: Final = {"locale": "core.locale", "time_zone": "core.time_zone"}
-Named = PartnerSetting | OrganizationSetting | OrganizationFeature
+Named = PartnerSetting | PartnerFeature | OrganizationSetting | OrganizationFeature
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +67,37 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
     rows = read_rows(session, bundle)
     refuse_foreign(session, bundle, rows)
     refuse_unknown(bundle, rows)
+    _refuse_unreachable(bundle, rows)
     planner = _Planner(bundle, rows, installed)
     planner.partner()
     planner.hosts(None)
+    planner.allowed()
     for i, member in enumerate(bundle.content.staff):
         planner.account(member, ("staff", i), member.role)
     for i, organization in enumerate(bundle.content.organizations):
         planner.organization(organization, ("organizations", i))
-    return Plan(bundle, rows, planner.changes, planner.warnings, planner.moved_numbers)
+    warnings = bundle.source.describe_all(planner.warnings)
+    return Plan(bundle, rows, planner.changes, warnings, planner.moved_numbers)
+
+
+def _refuse_unreachable(bundle: Bundle, rows: Rows) -> None:
+    """Stop when a new partner has no portal or no console: nobody could sign in."""
+    if rows.partner is None:
+        hosts = bundle.content.hosts
+        missing = [kind for kind in ("portal", "console") if not getattr(hosts, kind)]
+        problems: list[Problem] = [(("hosts", kind), "name one host at least") for kind in missing]
+        if problems:
+            raise BundleError(bundle.source.describe_all(problems))
 
 
 class _Planner:
     def __init__(self, bundle: Bundle, rows: Rows, installed: Collection[str]) -> None:
         self.bundle, self.rows, self.installed = bundle, rows, installed
         self.changes: list[Change] = []
-        self.warnings: list[str] = []
+        self.warnings: list[Problem] = []
         self.moved_numbers: list[Subscriber] = []
         self._planned: set[str] = set()
+        self._not_installed: set[str] = set()
 
     def partner(self) -> None:
         part = self.bundle.content.partner
@@ -140,6 +150,26 @@ class _Planner:
         elif (known.kind, known.org_id) != (kind, owner.org_id if owner else None):
             self._change("host", name, f"{kind} of {slug or self.bundle.slug}", key, change, "hosts")
 
+    def allowed(self) -> None:
+        """Which plugins the partner allows to its organizations."""
+        for plugin, allowed in sorted(self.bundle.content.features.items()):
+            if self.rows.allowed.get(plugin, True) == allowed:
+                continue
+
+            def store(session: Session, rows: Rows, plugin: str = plugin, allowed: bool = allowed) -> None:
+                key = {"partner_id": rows.partner_id, "plugin": plugin}
+                _upsert(session, PartnerFeature, key, {"allowed": allowed})
+
+            name, detail = f"{self.bundle.slug}/{plugin}", "allowed" if allowed else "forbidden"
+            self._change("feature", name, detail, ("features", plugin), store, "allowed")
+
+    def _warn_not_installed(self, plugin: str, key: Key) -> None:
+        """Once for each plugin, however many organizations want it."""
+        why = f"no plugin {plugin!r} is installed here; it comes on once it is"
+        if plugin not in self._not_installed:
+            self._not_installed.add(plugin)
+            self.warnings.append((key, why))
+
     def organization(self, part: OrganizationPart, at: Key) -> None:
         known = self.rows.organizations.get(part.slug)
         if known is None:
@@ -152,6 +182,9 @@ class _Planner:
             self._add("organization", part.slug, part.name, (*at, "slug"), create)
         else:
             self._update("organization", part.slug, known, {"name": part.name}, at)
+        self._status(
+            "organization", part.slug, part.suspended, known, at, lambda rows: rows.organizations[part.slug]
+        )
         self._settings(part, at, part.slug, part.slug)
         self.hosts(part, at)
         self._features(part, at)
@@ -164,8 +197,7 @@ class _Planner:
         for plugin, enabled in sorted(part.features.items()):
             key = (*at, "features", plugin)
             if enabled and plugin not in self.installed:
-                why = f"no plugin {plugin!r} is installed here; it comes on once it is"
-                self.warnings.append(self.bundle.source.describe(key, why))
+                self._warn_not_installed(plugin, key)
             now = self.rows.features.get((known.org_id, plugin), False) if known else False
             if now != enabled:
 
@@ -200,13 +232,16 @@ class _Planner:
             if part.number and known.number not in (None, part.number):
                 self.moved_numbers.append(known)
             self._update("subscriber", name, known, wanted, at)
-        if part.email:
-            self.account(part, at, None)
-            self._membership(org, part, at)
+        self._status(
+            "subscriber", name, part.suspended, known, at, lambda rows: rows.subscribers[org, part.extension]
+        )
+        for member, where in part.members:
+            self.account(member, (*at, *where), None)
+            self._membership(org, part, member, (*at, *where))
 
-    def account(self, part: StaffPart | SubscriberPart, at: Key, staff_role: str | None) -> None:
+    def account(self, part: StaffPart | MemberPart, at: Key, staff_role: str | None) -> None:
         """An account, once, however many portals it opens; `staff_role` None leaves what it has."""
-        email = cast(str, part.email)
+        email = part.email
         if email in self._planned:
             return
         self._planned.add(email)
@@ -219,30 +254,43 @@ class _Planner:
                 )
 
             self._add("account", email, staff_role or "", (*at, "email"), create)
-            return
-        wanted = {"name": part.name} | ({"staff_role": staff_role} if staff_role else {})
-        self._update("account", email, known, wanted, at)
+        else:
+            wanted = {"name": part.name} | ({"staff_role": staff_role} if staff_role else {})
+            self._update("account", email, known, wanted, at)
+        self._status("account", email, part.suspended, known, at, lambda rows: rows.accounts[email])
 
-    def _membership(self, org: str, part: SubscriberPart, at: Key) -> None:
-        person, account = (
-            self.rows.subscribers.get((org, part.extension)),
-            self.rows.accounts.get(part.email or ""),
-        )
+    def _membership(self, org: str, part: SubscriberPart, member: MemberPart, at: Key) -> None:
+        person = self.rows.subscribers.get((org, part.extension))
+        account = self.rows.accounts.get(member.email)
         name = f"{org}/{part.extension}"
         known = self.rows.memberships.get((person.id, account.id)) if person and account else None
         if known is not None:
-            self._update("membership", name, known, {"role": part.role}, (*at, "role"))
+            self._update("membership", name, known, {"role": member.role}, (*at, "role"))
             return
-        others = [key for key in self.rows.memberships if person is not None and key[0] == person.id]
+        named = {account.id for one, _ in part.members if (account := self.rows.accounts.get(one.email))}
+        others = self.rows.openers(person.id) - named if person is not None else set()
         if others:
             why = f"{len(others)} other account(s) open this portal too; that is left as it is"
-            self.warnings.append(self.bundle.source.describe((*at, "email"), why))
+            self.warnings.append(((*at, "email"), why))
 
         def create(session: Session, rows: Rows) -> None:
-            subscriber, opener = rows.subscribers[org, part.extension], rows.accounts[part.email or ""]
-            directory.add_membership(session, subscriber, opener, role=part.role)
+            subscriber, opener = rows.subscribers[org, part.extension], rows.accounts[member.email]
+            directory.add_membership(session, subscriber, opener, role=member.role)
 
-        self._add("membership", name, f"{part.email}, {part.role}", (*at, "email"), create)
+        self._add("membership", name, f"{member.email}, {member.role}", (*at, "email"), create)
+
+    def _status(
+        self, thing: str, name: str, suspended: bool | None, known: Any, at: Key, find: Callable[[Rows], Any]
+    ) -> None:
+        """Suspend or let in again; nothing when the file does not say. Who is leaving is suspended, too."""
+        is_suspended = known is not None and known.status != "active"
+        if suspended is None or suspended == is_suspended:
+            return
+
+        def store(_session: Session, rows: Rows) -> None:
+            find(rows).status = "suspended" if suspended else "active"
+
+        self._change(thing, name, "suspended" if suspended else "active", (*at, "suspended"), store)
 
     def _settings(self, part: Any, at: Key, name: str, org: str | None) -> None:
         for field_name, setting in _SETTINGS.items():
@@ -268,7 +316,7 @@ class _Planner:
         row: object,
         wanted: dict[str, Any],
         key: Key,
-        news: Literal["", "hosts"] = "",
+        news: News = "",
     ) -> None:
         differing = {field: value for field, value in wanted.items() if getattr(row, field) != value}
         if not differing:
@@ -288,7 +336,7 @@ class _Planner:
         detail: str,
         key: Key,
         run: Callable[[Session, Rows], object],
-        news: Literal["", "hosts"] = "",
+        news: News = "",
     ) -> None:
         self.changes.append(Change("+", thing, name, detail, key, run, news))
 
@@ -299,7 +347,7 @@ class _Planner:
         detail: str,
         key: Key,
         run: Callable[[Session, Rows], object],
-        news: Literal["", "hosts", "features"] = "",
+        news: News = "",
         organization: str = "",
     ) -> None:
         self.changes.append(Change("~", thing, name, detail, key, run, news, organization))
@@ -312,16 +360,17 @@ def _merged_brand(bundle: Bundle, known: Partner) -> dict[str, Any]:
     # Both stand for another key until they are given values of their own.
     if "name" not in given and has.get("name") == known.name:
         wanted["name"] = bundle.content.partner.name
-    if "accent" not in given and "color" in given and has.get("accent", "") in ("", has.get("color")):
+    follows = "accent" not in given and has.get("accent", "") in ("", has.get("color"))
+    if follows and wanted.get("color", has.get("color")) != has.get("color"):
         wanted["accent"] = whole["color"]
     try:
         Brand.from_mapping({**has, **wanted})
     except InvalidBrand as error:
-        problems = [
-            bundle.source.describe(("brand", name), f"together with the brand in force: {why}")
+        problems: list[Problem] = [
+            (("brand", name), f"together with the brand in force: {why}")
             for name, why in error.errors.items()
         ]
-        raise BundleError(problems) from None
+        raise BundleError(bundle.source.describe_all(problems)) from None
     return wanted
 
 

@@ -1,4 +1,5 @@
-"""Partners as code: read a bundle, show what would change, apply it. `docs/tenants.md` explains the file.
+"""Partners as code: read a bundle, show what would change, apply it; write a live partner down as one.
+`docs/tenants.md` explains the file.
 
 Applying is idempotent and never deletes: what a bundle does not name stays as it is.
 """
@@ -14,21 +15,31 @@ from sqlalchemy.orm import Session
 from ringstead.db.engine import Database
 from ringstead.tenancy import directory
 from ringstead.tenancy.bundle_change import Change
+from ringstead.tenancy.bundle_export import Exported, ExportRefused, export_partner
+from ringstead.tenancy.bundle_file import FILE_NAME, MAX_BYTES, Bundle, make_bundle, read_bundle
 from ringstead.tenancy.bundle_plan import Plan, plan_bundle
-from ringstead.tenancy.bundle_schema import FILE_NAME, Bundle, BundleError, read_bundle
+from ringstead.tenancy.bundle_source import BundleError
+from ringstead.tenancy.bundle_write import FilesDiffer, write_bundle
 from ringstead.tenancy.models import Subscriber
 
 __all__ = [
     "FILE_NAME",
+    "MAX_BYTES",
     "Bundle",
     "BundleError",
     "Change",
+    "ExportRefused",
+    "Exported",
+    "FilesDiffer",
     "Plan",
     "apply_bundle",
     "apply_plan",
     "bundle_folders",
+    "export_partner",
+    "make_bundle",
     "plan_bundle",
     "read_bundle",
+    "write_bundle",
 ]
 
 
@@ -53,6 +64,8 @@ def apply_plan(session: Session, plan: Plan) -> None:
         directory.announce_hosts(session, plan.rows.partner_id)
     switched = {change.organization for change in plan.changes if change.news == "features"}
     directory.announce_features(session, [plan.rows.organizations[slug].org_id for slug in switched])
+    if any(change.news == "allowed" for change in plan.changes):
+        directory.announce_allowed(session, plan.rows.partner_id)
 
 
 def apply_bundle(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ringstead.db.base import Base, new_id
+from ringstead.plugins.enablement import announce_allowed as announce_allowed
 from ringstead.plugins.enablement import announce_features as announce_features
 from ringstead.tenancy import fields
 from ringstead.tenancy.hosts import HOSTS_CHANNEL
