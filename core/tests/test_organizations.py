@@ -144,6 +144,23 @@ def test_what_cannot_be_creates_nothing(
         assert not session.scalars(select(Organization)).all()
 
 
+def test_an_admin_outside_the_templates_extensions_is_said_before_anything_is_created(
+    desk: Client, org: Organization, partner: Partner, database: Database
+) -> None:
+    with database.run_as(org.org_id) as session:
+        session.add(NumberRange(partner_id=partner.id, kind="extension", first="300", last="399"))
+    desk.post_form(
+        f"/organizations/{org.org_id}/settings", {"do": "template", "template": "School"}, status=303
+    )
+    with database.in_partner(partner.id) as session:
+        template = session.scalars(select(OrganizationTemplate)).one()
+    form = {"admin_name": "Pip", "admin_email": "pip@example.com", "admin_extension": "100"}
+    page = make(desk, template=str(template.id), **form, status=422)
+    assert "300-399" in problem_at(page, "admin_extension")
+    with database.in_partner(partner.id) as session:
+        assert len(session.scalars(select(Organization)).all()) == 1
+
+
 def test_a_short_name_is_there_once(desk: Client) -> None:
     make(desk)
     assert "short name" in problem_at(make(desk, status=422), "slug")
