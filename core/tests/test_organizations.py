@@ -340,10 +340,12 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     org: Organization,
     portal: Make,
     with_blobs: Database,
+    wsgi: Any,
     run_jobs: Make,
 ) -> None:
     juno = tenants.person(org, "Juno Birdsong")
     both = tenants.person(org, "Pip Larkspur")
+    fern = tenants.person(org, "Fern Castellan", "org_admin")
     twin = tenants.subscriber(tenants.organization(partner))
     with with_blobs.run_as(twin.org_id) as session:
         session.add(Membership(account_id=both.account.id, subscriber_id=twin.id, role="subscriber"))
@@ -356,13 +358,17 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     tab.get("/", status=303)
     desk.post_form(path, {"do": "remove", "sure": org.slug}, status=422)
     run_jobs()
+    mails = [path.read_text() for path in (wsgi.settings.var_dir / "mail").glob("*.eml")]
+    assert [fern.account.email in mail for mail in mails if "Your organization is closed" in mail].count(
+        True
+    ) == 1
     answer = desk.get(f"{path}/export.zip")
     with ZipFile(io.BytesIO(answer.body)) as archive:
         names = archive.namelist()
         people = [json.loads(line) for line in archive.read("rows/subscriber.jsonl").splitlines()]
         accounts = archive.read("rows/account.jsonl").decode()
         assert archive.read("files/voicemail/recordings/1") == b"sound"
-    assert {one["name"] for one in people} == {"Juno Birdsong", "Pip Larkspur"}
+    assert {one["name"] for one in people} == {"Juno Birdsong", "Pip Larkspur", "Fern Castellan"}
     assert "rows/location.jsonl" in names
     assert juno.account.email in accounts
     assert "hash" not in accounts
