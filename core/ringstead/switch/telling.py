@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from ringstead.db.engine import Database
+from ringstead.sealing import unseal
+from ringstead.signing import SECRET
 from ringstead.switch.nodes import SwitchNodeRow
 
 if TYPE_CHECKING:
@@ -155,5 +157,9 @@ def _read(database: Database, which: Any) -> list[Adapter]:
         .where(SwitchNodeRow.adapter_url.is_not(None), which)
         .order_by(SwitchNodeRow.name)
     )
+    ring: Any = database.info.get(SECRET)
     with database.app_engine.connect() as connection:
-        return [Adapter(name, url or "", key or "") for name, url, key in connection.execute(rows)]
+        return [
+            Adapter(name, url or "", unseal(ring, key) if key else "")
+            for name, url, key in connection.execute(rows)
+        ]
