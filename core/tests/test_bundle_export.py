@@ -93,14 +93,19 @@ def test_any_partner_comes_back_as_it_was(database: Database, tmp_path: Path, dr
 
 def without_defaults(text: str) -> dict[str, Any]:
     """A file without what is said of a partner that is made anew though the file does not say it: the brand's defaults
-    are filled in, a feature that was off is not switched off, one that was allowed is not allowed again."""
+    are filled in, a feature is not switched to what it is without that, one that was allowed is not allowed again."""
     values = tomllib.loads(text)
     values.pop("brand", None)
-    values["features"] = {
-        name: allowed for name, allowed in values.get("features", {}).items() if not allowed
+    said = values["features"] = {
+        name: word for name, word in values.get("features", {}).items() if word is not True
     }
+    for_all = {name: {"on": True, "off": False}.get(word, word) for name, word in said.items()}
     for organization in values.get("organizations", []):
-        organization["features"] = {name: on for name, on in organization.get("features", {}).items() if on}
+        organization["features"] = {
+            name: word
+            for name, word in organization.get("features", {}).items()
+            if word != for_all.get(name, False)
+        }
     return values
 
 

@@ -349,7 +349,8 @@ def test_a_host_of_another_partner_is_refused(database: Database, write: Writer,
         ('name = "Front desk"', 'name = " "', "organizations[0].subscribers[1].name: must not be empty"),
         ('slug = "second"', 'slug = "first"', "organizations[1].slug: first is used twice"),
         ('password = "only in the demo"', 'password = "short"', "demo.password:"),
-        ("features.sample = true", "features.sample = 1", "organizations[0].features.sample: must be true or false"),
+        ("features.sample = true", "features.sample = 1",
+         "organizations[0].features.sample: must be true, false or the last day of a trial"),
         ('name = "Sample"', "name = [1]", "partner.name: must be text in quotes"),
         ('name = "Sample"', "name = 2026-11-01", 'partner.name: must be text in quotes, such as "2026-11-01"'),
         ('name = "Sample"', 'name = "Sample"\nhosts = 5', "partner.hosts: is not known; known: slug, name, locale"),
@@ -557,3 +558,21 @@ def test_the_directory_refuses_what_is_taken(database: Database, write: Writer, 
             directory.create_account(session, partner.id, email=f"JUNO@{slug}.example", name="Juno")
         # The refusals left the transaction usable.
         directory.create_account(session, partner.id, email=f"new@{slug}.example", name="New")
+
+
+def test_features_for_all_and_on_trial(database: Database, write: Writer, slug: str) -> None:
+    """The partner's word is for all, an organization's own is said after it."""
+    first = apply(database, write(("features.sample = true", "features.sample = 2999-12-31")))
+    assert any(line.endswith("/sample: on until 2999-12-31") for line in first), first
+    for_all = ("[demo]", '[features]\nsample = "on"\n\n[demo]')
+    changed = apply(database, write(for_all, ("features.sample = 2999-12-31", "features.sample = false")))
+    assert changed[0] == f"~ feature {slug}/sample: on for all"
+    assert any(line.endswith("/sample: off") for line in changed[1:]), changed
+    assert apply(database, write()) == []
+    partner = partner_of(database, slug)
+    with database.run_as(organization_of(database, partner, "second").org_id) as session:
+        assert enabled_plugins(session) == {"sample"}
+    over = apply(database, write(('sample = "on"', "sample = 2020-01-31")))
+    assert f"~ feature {slug}/sample: on for all until 2020-01-31" in over
+    with database.run_as(organization_of(database, partner, "second").org_id) as session:
+        assert enabled_plugins(session) == frozenset()

@@ -173,6 +173,13 @@ CORE = {
     "core.console.switch": console(
         "/organizations/{org}/features", 403, 303, foreign=404, plugin="calllogs", enabled="on"
     ),
+    "core.console.features": console("/features", 200, 200),
+    "core.console.features.one": console("/features/of/calllogs", 200, 200),
+    "core.console.features.one.change": console("/features/of/calllogs", 403, 400, do="nonsense"),
+    "core.console.features.table": console("/features/organizations", 200, 200),
+    "core.console.features.table.change": console(
+        "/features/organizations", 403, 303, foreign=404, on="{org}/calllogs"
+    ),
     **both("sign_in", "/sign-in", 303, visitor=200),
     **both("sign_in.submit", "/sign-in", 422, visitor=422, email="", password=""),
     **both("forgot", "/forgot", 200, visitor=200),

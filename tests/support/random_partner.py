@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 from PIL import Image
 from sqlalchemy.orm import Session
 
 from ringstead.db.base import new_id
+from ringstead.plugins.decisions import end_of
 from ringstead.tenancy.hours import DAYS
 from ringstead.tenancy.models import (
     Account,
@@ -73,6 +75,15 @@ KEPT = st.fixed_dictionaries(
 )
 STAFF = st.dictionaries(st.integers(0, 4), st.sampled_from(["partner_admin", "partner_support"]), max_size=3)
 PLUGINS = st.dictionaries(st.sampled_from(sorted(ALL_PLUGINS)), st.booleans(), max_size=4)
+# How many days a trial goes on, or has been over for.
+TRIALS = st.one_of(st.none(), st.integers(-3, 3))
+SWITCHES = st.dictionaries(st.sampled_from(sorted(ALL_PLUGINS)), st.tuples(st.booleans(), TRIALS), max_size=4)
+FOR_ALL = st.dictionaries(
+    st.sampled_from(sorted(ALL_PLUGINS)),
+    # Allowed, said for all, as a trial, and whether before what organizations said.
+    st.tuples(st.booleans(), st.sampled_from([None, True, False]), TRIALS, st.booleans()),
+    max_size=4,
+)
 STATUSES = st.sampled_from(["active", "active", "active", "suspended"])
 
 
@@ -125,7 +136,7 @@ def organizations(draw: st.DrawFn) -> dict[str, Any]:
         "settings": draw(KEPT),
         "limit": draw(st.one_of(st.none(), st.integers(1, 1000))),
         "hosts": draw(st.lists(st.sampled_from(["sip", "portal"]), max_size=3)),
-        "features": draw(PLUGINS),
+        "features": draw(SWITCHES),
         "people": draw(st.lists(people(), max_size=6, unique_by=lambda person: person["extension"])),
         "teams": draw(groups),
         "locations": draw(groups),
@@ -141,11 +152,16 @@ def partners(draw: st.DrawFn) -> dict[str, Any]:
         "brand_follows": draw(st.booleans()),
         "settings": draw(REGIONS),
         "hosts": ["portal", "console", *draw(st.lists(st.sampled_from(["portal", "console"]), max_size=2))],
-        "allowed": draw(PLUGINS),
+        "allowed": draw(FOR_ALL),
         "accounts": draw(st.lists(st.tuples(NAMES, STATUSES), min_size=5, max_size=5)),
         "staff": draw(STAFF),
         "organizations": draw(st.lists(organizations(), max_size=3, unique_by=lambda one: one["slug"])),
     }  # fmt: skip
+
+
+def in_days(days: int | None) -> datetime | None:
+    """The end of a day of this zone, so many days from now."""
+    return None if days is None else end_of(datetime.now(UTC).date() + timedelta(days=days), ZoneInfo("UTC"))
 
 
 class PartnerMaker:
@@ -166,8 +182,17 @@ class PartnerMaker:
         for name, value in drawn["settings"].items():
             if value:
                 self.add(PartnerSetting(partner_id=self.partner, name=name, value=value))
-        for plugin, allowed in drawn["allowed"].items():
-            self.add(PartnerFeature(partner_id=self.partner, plugin=plugin, allowed=allowed))
+        for plugin, (allowed, for_all, trial, is_early) in drawn["allowed"].items():
+            self.add(
+                PartnerFeature(
+                    partner_id=self.partner,
+                    plugin=plugin,
+                    allowed=allowed,
+                    for_all=for_all,
+                    until=in_days(trial) if for_all else None,
+                    decided_at=in_days(-20 if is_early else -5),
+                )
+            )
         self.hosts(drawn["hosts"], None, self.slug)
         self.accounts = [
             Account(
@@ -215,8 +240,14 @@ class PartnerMaker:
                 if value
             ),
             *(
-                OrganizationFeature(org_id=org, plugin=plugin, enabled=on)
-                for plugin, on in one["features"].items()
+                OrganizationFeature(
+                    org_id=org,
+                    plugin=plugin,
+                    enabled=on,
+                    until=in_days(trial) if on else None,
+                    changed_at=in_days(-10),
+                )
+                for plugin, (on, trial) in one["features"].items()
             ),
         )
         self.hosts(one["hosts"], org, f"o{number}.{self.slug}")

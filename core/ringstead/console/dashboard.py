@@ -1,5 +1,6 @@
 """The console's first page: how the partner's organizations stand, and what needs somebody."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -84,13 +85,18 @@ def show(context: TenantContext, request: Request) -> dict[str, Any]:
         "organizations": _by_status(session, Organization),
         "subscribers": _by_status(session, Subscriber),
         "features": _features(request),
-        "jobs": session.execute(_FAILED, {"partner": str(context.partner.id)}).all(),
+        "jobs": failed_jobs(session, context.partner.id),
         "failed_mail": session.scalar(
             select(func.count()).select_from(MailMessage).where(MailMessage.state == "failed")
         ),
         "nodes": _nodes(session, context.partner.id),
         "support": [(wish, name, support.state_of(wish)) for wish, name in _support(session)],
     }
+
+
+def failed_jobs(session: TenantSession, partner_id: UUID) -> Sequence[Any]:
+    """The partner's jobs that gave up, by `name`, with their `count` and when the last did (`at`)."""
+    return session.execute(_FAILED, {"partner": str(partner_id)}).all()
 
 
 def _by_status(session: TenantSession, model: Any) -> dict[str, int]:

@@ -82,6 +82,16 @@ class Breaker:
         if failures >= self._threshold:
             circuit.open_until = self._clock() + self._rest
 
+    def rests(self, plugin: str) -> bool:
+        """Whether something of a plugin rests for all organizations just now."""
+        with self._lock:
+            now = self._clock()
+            return any(
+                circuit.failures >= self._threshold and now < circuit.open_until
+                for (owner, _what), circuit in self._for_all.items()
+                if owner == plugin
+            )
+
     def why(self, plugin: str, what: str, org_id: Org) -> str:
         """The last error, for the operator's log and the support line of a failed card."""
         with self._lock:

@@ -1,12 +1,14 @@
-"""Which plugins an organization has: platform installed, partner allows, organization switched on.
+"""Which plugins an organization has: platform installed, partner allows, and it or its partner switched on.
 
 Every page learns the two version numbers with its session, in the round trip that it makes anyway; so a change is
-seen by the next request of every process, and the set behind a version is read once per process. `LISTEN/NOTIFY`
-(`ringstead.db.listen`) lets processes drop stale sets early.
+seen by the next request of every process, and the set behind a version is read once per process, and again when a
+trial in it ends. `LISTEN/NOTIFY` (`ringstead.db.listen`) lets processes drop stale sets early.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from threading import Lock
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cachetools import LRUCache
@@ -15,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ringstead.db.session import TenantSession
+from ringstead.plugins.decisions import decisions
 from ringstead.plugins.registry import FeatureSet, Registry
 from ringstead.tenancy.models import Organization, OrganizationFeature, Partner, PartnerFeature
 
@@ -22,30 +25,49 @@ FEATURES_CHANNEL = "ringstead_features"
 Versions = tuple[int, int]
 
 
+class _Known(NamedTuple):
+    """The features behind versions, and when the first trial among them ends."""
+
+    versions: Versions
+    features: FeatureSet
+    until: datetime | None
+
+    def holds(self, versions: Versions) -> bool:
+        return self.versions == versions and (self.until is None or self.until > datetime.now(UTC))
+
+
 class Enablement:
     """The enabled sets of organizations, cached under their versions. Bounded; safe for threads."""
 
     def __init__(self, registry: Registry, size: int = 10_000) -> None:
         self.registry = registry
-        self._sets: LRUCache[UUID, tuple[Versions, FeatureSet]] = LRUCache(size)
+        self._sets: LRUCache[UUID, _Known] = LRUCache(size)
         self._lock = Lock()
 
     def features(self, session: TenantSession, versions: Versions) -> FeatureSet:
         """The features of the session's organization; `versions` are (organization's, partner's)."""
-        return self._cached(session.org_id, versions, lambda: enabled_plugins(session))
+        return self._cached(session.org_id, versions, lambda: _on(session))
 
     def partner_features(self, session: TenantSession, partner_id: UUID, version: int) -> FeatureSet:
         """The features of a partner's console: what works here and the partner does not refuse."""
-        return self._cached(partner_id, (0, version), lambda: self.registry.active - refused_plugins(session))
+        return self._cached(
+            partner_id, (0, version), lambda: (self.registry.active - refused_plugins(session), None)
+        )
 
-    def _cached(self, owner: UUID, versions: Versions, read: Callable[[], frozenset[str]]) -> FeatureSet:
+    def _cached(
+        self,
+        owner: UUID,
+        versions: Versions,
+        read: Callable[[], tuple[frozenset[str], datetime | None]],
+    ) -> FeatureSet:
         with self._lock:
-            cached = self._sets.get(owner)
-        if cached is not None and cached[0] == versions:
-            return cached[1]
-        features = self.registry.feature_set(read() & self.registry.active)
+            known = self._sets.get(owner)
+        if known is not None and known.holds(versions):
+            return known.features
+        plugins, until = read()
+        features = self.registry.feature_set(plugins & self.registry.active)
         with self._lock:
-            self._sets[owner] = (versions, features)
+            self._sets[owner] = _Known(versions, features, until)
         return features
 
     def forget(self, org_id: UUID) -> None:
@@ -59,10 +81,15 @@ class Enablement:
             self._sets.clear()
 
 
+def _on(session: TenantSession) -> tuple[frozenset[str], datetime | None]:
+    on = [decision for decision in decisions(session).values() if decision.is_on]
+    ends = [decision.until for decision in on if decision.until is not None]
+    return frozenset(decision.plugin for decision in on), min(ends, default=None)
+
+
 def enabled_plugins(session: TenantSession) -> frozenset[str]:
-    """Names of the plugins that the session's organization has on and its partner allows."""
-    on = session.scalars(select(OrganizationFeature.plugin).where(OrganizationFeature.enabled)).all()
-    return frozenset(on) - refused_plugins(session)
+    """Names of the plugins that are on for the session's organization, and that its partner allows."""
+    return _on(session)[0]
 
 
 def refused_plugins(session: TenantSession) -> frozenset[str]:
@@ -70,14 +97,18 @@ def refused_plugins(session: TenantSession) -> frozenset[str]:
     return frozenset(session.scalars(select(PartnerFeature.plugin).where(~PartnerFeature.allowed)))
 
 
-def set_features(session: TenantSession, plugins: Iterable[str], enabled: bool) -> None:
-    """Switch plugins on or off for the session's organization; every process sees it from its next request on."""
+def set_features(
+    session: TenantSession, plugins: Iterable[str], enabled: bool, until: datetime | None = None
+) -> None:
+    """Switch plugins on (for a trial, `until` then; UTC) or off for the session's organization; every process sees it
+    from its next request on."""
+    values = {"enabled": enabled, "until": until, "changed_at": func.clock_timestamp()}
     for plugin in sorted(set(plugins)):
-        row = {"org_id": session.org_id, "plugin": plugin, "enabled": enabled}
+        row = {"org_id": session.org_id, "plugin": plugin, **values}
         session.execute(
             insert(OrganizationFeature)
             .values(row)
-            .on_conflict_do_update(index_elements=["org_id", "plugin"], set_={"enabled": enabled})
+            .on_conflict_do_update(index_elements=["org_id", "plugin"], set_=values)
         )
     announce_features(session, [session.org_id])
 
@@ -99,14 +130,25 @@ def allow_plugin(session: TenantSession, plugin: str, allowed: bool) -> None:
 
     Seen by every process from its next request on, as with `set_features`.
     """
+    _speak(session, plugin, {"allowed": allowed})
+
+
+def set_for_all(
+    session: TenantSession, plugin: str, enabled: bool | None, until: datetime | None = None
+) -> None:
+    """Switch a plugin on or off for all organizations of the session's partner, also those to come, whatever they had;
+    None: each has again what it decided itself. `until` ends a trial (UTC)."""
+    _speak(session, plugin, {"for_all": enabled, "until": until, "decided_at": func.clock_timestamp()})
+
+
+def _speak(session: TenantSession, plugin: str, values: dict[str, Any]) -> None:
     partner_id = session.scope.partner_id
-    row = {"partner_id": partner_id, "plugin": plugin, "allowed": allowed}
+    assert partner_id is not None, "only a partner speaks for all its organizations"
     session.execute(
         insert(PartnerFeature)
-        .values(row)
-        .on_conflict_do_update(index_elements=["partner_id", "plugin"], set_={"allowed": allowed})
+        .values({"partner_id": partner_id, "plugin": plugin, "allowed": True, **values})
+        .on_conflict_do_update(index_elements=["partner_id", "plugin"], set_=values)
     )
-    assert partner_id is not None, "only a partner allows"
     announce_allowed(session, partner_id)
 
 

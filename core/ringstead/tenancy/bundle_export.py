@@ -9,14 +9,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ringstead.plugins.decisions import decide
+from ringstead.tenancy.bundle_features import ZONE, Said, said_by_partner, said_of
 from ringstead.tenancy.bundle_schema import BundlePart, OrganizationPart
 from ringstead.tenancy.bundle_settings import written_hours, written_setting
 from ringstead.tenancy.bundle_source import spell
@@ -77,11 +81,12 @@ def export_partner(session: Session, partner_id: UUID) -> Exported:
 
 def _organizations(session: Session, partner_id: UUID) -> Iterator[OrganizationPart]:
     """By slug. The ids of all, but the rows of one at a time."""
+    zone = _zone(session, partner_id)
     every = session.execute(
         select(Organization.slug, Organization.org_id).where(Organization.partner_id == partner_id)
     )
     for slug, org_id in sorted((row.slug, row.org_id) for row in every):
-        reading = Reading(session, session.get_one(Organization, org_id))
+        reading = Reading(session, session.get_one(Organization, org_id), zone)
         values = {name: read(reading) for name, read in ORGANIZATION_FIELDS.items()}
         session.expunge_all()
         try:
@@ -109,9 +114,17 @@ def _status(status: str) -> bool | None:
 # --- of the partner ---------------------------------------------------------------------------------------------
 
 
+def _partner_settings(session: Session, partner_id: UUID) -> dict[str, Any]:
+    stored = select(PartnerSetting.name, PartnerSetting.value).where(PartnerSetting.partner_id == partner_id)
+    return {row.name: row.value for row in session.execute(stored)}
+
+
+def _zone(session: Session, partner_id: UUID) -> ZoneInfo:
+    return ZoneInfo(_partner_settings(session, partner_id).get(ZONE) or "UTC")
+
+
 def _partner(session: Session, partner: Partner) -> dict[str, Any]:
-    stored = select(PartnerSetting.name, PartnerSetting.value).where(PartnerSetting.partner_id == partner.id)
-    settings = {row.name: row.value for row in session.execute(stored)}
+    settings = _partner_settings(session, partner.id)
     region = {field: written_setting(field, settings) for field in ("locale", "time_zone")}
     return _values_of(slug=partner.slug, name=partner.name, **region)
 
@@ -168,11 +181,12 @@ def _hosts_left_out(session: Session, partner: Partner) -> Iterator[str]:
         yield f"host {host.name}: {host.kind} of {where}, for which a bundle has no place"
 
 
-def _allowed(session: Session, partner: Partner) -> dict[str, bool]:
+def _partner_features(session: Session, partner: Partner) -> dict[str, Said]:
+    zone = _zone(session, partner.id)
     rows = (
         select(PartnerFeature).where(PartnerFeature.partner_id == partner.id).order_by(PartnerFeature.plugin)
     )
-    return {row.plugin: row.allowed for row in session.scalars(rows)}
+    return {row.plugin: said_by_partner(row, zone) for row in session.scalars(rows)}
 
 
 def _staff(session: Session, partner: Partner) -> list[dict[str, Any]]:
@@ -191,7 +205,7 @@ PARTNER_FIELDS: Final[Mapping[str, Callable[[Session, Partner], Any]]] = {
     "partner": _partner,
     "brand": _brand,
     "hosts": _hosts,
-    "features": _allowed,
+    "features": _partner_features,
     "staff": _staff,
 }
 
@@ -205,6 +219,7 @@ class Reading:
 
     session: Session
     row: Organization
+    zone: ZoneInfo
 
     def all(self, model: Any) -> list[Any]:
         """All rows of a table that are the organization's."""
@@ -256,9 +271,18 @@ def _counted(extension: str) -> tuple[int, str]:
     return len(extension), extension
 
 
-def _features(reading: Reading) -> dict[str, bool]:
-    rows = sorted(reading.all(OrganizationFeature), key=lambda row: row.plugin)
-    return {row.plugin: row.enabled for row in rows}
+def _features(reading: Reading) -> dict[str, bool | date]:
+    """What it decided itself, as far as it holds: what the partner said for all later stands with the partner."""
+    partners = reading.session.scalars(
+        select(PartnerFeature).where(PartnerFeature.partner_id == reading.row.partner_id)
+    )
+    found = sorted(decide(reading.all(OrganizationFeature), partners).items())
+    own = {row.plugin for row in reading.all(OrganizationFeature)}
+    return {
+        plugin: said_of(one.enabled, one.until, reading.zone)
+        for plugin, one in found
+        if plugin in own and not one.is_for_all
+    }
 
 
 def _locations(reading: Reading) -> list[dict[str, Any]]:

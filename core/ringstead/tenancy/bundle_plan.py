@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ringstead.plugins.loader import GROUP
 from ringstead.tenancy import directory
 from ringstead.tenancy.bundle_change import Change, News
+from ringstead.tenancy.bundle_features import organization_changes, partner_changes
 from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_groups import group_changes, refuse_unknown
 from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
@@ -22,16 +23,14 @@ from ringstead.tenancy.bundle_settings import SETTINGS
 from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import (
     Organization,
-    OrganizationFeature,
     OrganizationSetting,
     Partner,
-    PartnerFeature,
     PartnerSetting,
     Subscriber,
 )
 from ringstead.theming.brand import Brand, InvalidBrand
 
-Named = PartnerSetting | PartnerFeature | OrganizationSetting | OrganizationFeature
+Named = PartnerSetting | OrganizationSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
     planner = _Planner(bundle, rows, installed)
     planner.partner()
     planner.hosts(None)
-    planner.allowed()
+    planner.features()
     for i, member in enumerate(bundle.content.staff):
         planner.account(member, ("staff", i), member.role)
     for i, organization in enumerate(bundle.content.organizations):
@@ -151,18 +150,10 @@ class _Planner:
         elif (known.kind, known.org_id) != (kind, owner.org_id if owner else None):
             self._change("host", name, f"{kind} of {slug or self.bundle.slug}", key, change, "hosts")
 
-    def allowed(self) -> None:
-        """Which plugins the partner allows to its organizations."""
-        for plugin, allowed in sorted(self.bundle.content.features.items()):
-            if self.rows.allowed.get(plugin, True) == allowed:
-                continue
-
-            def store(session: Session, rows: Rows, plugin: str = plugin, allowed: bool = allowed) -> None:
-                key = {"partner_id": rows.partner_id, "plugin": plugin}
-                _upsert(session, PartnerFeature, key, {"allowed": allowed})
-
-            name, detail = f"{self.bundle.slug}/{plugin}", "allowed" if allowed else "forbidden"
-            self._change("feature", name, detail, ("features", plugin), store, "allowed")
+    def features(self) -> None:
+        """What the partner says of plugins for all its organizations."""
+        content = self.bundle.content
+        self.changes += partner_changes(self.rows, self.bundle.slug, content.partner, content.features)
 
     def _warn_not_installed(self, plugin: str, key: Key) -> None:
         """Once for each plugin, however many organizations want it."""
@@ -209,24 +200,11 @@ class _Planner:
         self._change("organization", part.slug, said, (*at, "subscriber_limit"), store)
 
     def _features(self, part: OrganizationPart, at: Key) -> None:
-        known = self.rows.organizations.get(part.slug)
-        for plugin, enabled in sorted(part.features.items()):
-            key = (*at, "features", plugin)
-            if enabled and plugin not in self.installed:
-                self._warn_not_installed(plugin, key)
-            now = self.rows.features.get((known.org_id, plugin), False) if known else False
-            if now != enabled:
-
-                def switch(
-                    session: Session, rows: Rows, plugin: str = plugin, enabled: bool = enabled
-                ) -> None:
-                    org_id = rows.organizations[part.slug].org_id
-                    key = {"org_id": org_id, "plugin": plugin}
-                    _upsert(session, OrganizationFeature, key, {"enabled": enabled})
-
-                detail = "on" if enabled else "off"
-                name = f"{part.slug}/{plugin}"
-                self._change("feature", name, detail, key, switch, "features", part.slug)
+        for plugin, said in sorted(part.features.items()):
+            if said and plugin not in self.installed:
+                self._warn_not_installed(plugin, (*at, "features", plugin))
+        content = self.bundle.content
+        self.changes += organization_changes(self.rows, content.features, part, content.partner, at)
 
     def _subscriber(self, org: str, part: SubscriberPart, at: Key) -> None:
         name = f"{org}/{part.extension}"

@@ -42,8 +42,8 @@ class Rows:
     memberships: dict[tuple[UUID, UUID], Membership] = field(default_factory=dict)
     _openers: dict[UUID, set[UUID]] = field(default_factory=dict)
     settings: dict[tuple[UUID, str], Any] = field(default_factory=dict)
-    allowed: dict[str, bool] = field(default_factory=dict)
-    features: dict[tuple[UUID, str], bool] = field(default_factory=dict)
+    partner_features: dict[str, PartnerFeature] = field(default_factory=dict)
+    features: dict[UUID, list[OrganizationFeature]] = field(default_factory=dict)
     teams: dict[tuple[str, str], Team] = field(default_factory=dict)
     team_members: dict[tuple[UUID, UUID], TeamMember] = field(default_factory=dict)
     locations: dict[tuple[str, str], Location] = field(default_factory=dict)
@@ -94,9 +94,9 @@ def read_rows(session: Session, bundle: Bundle) -> Rows:
     for feature in session.scalars(
         select(OrganizationFeature).where(_any_of(OrganizationFeature.org_id, by_id))
     ):
-        rows.features[feature.org_id, feature.plugin] = feature.enabled
-    for allowed in session.scalars(select(PartnerFeature).where(PartnerFeature.partner_id == own)):
-        rows.allowed[allowed.plugin] = allowed.allowed
+        rows.features.setdefault(feature.org_id, []).append(feature)
+    for said in session.scalars(select(PartnerFeature).where(PartnerFeature.partner_id == own)):
+        rows.partner_features[said.plugin] = said
     _read_groups(session, rows, by_id)
     return rows
 

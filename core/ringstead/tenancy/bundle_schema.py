@@ -3,9 +3,10 @@ written by its fields; `bundle_plan` says how it is applied, `bundle_export` fro
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from ringstead.tenancy import bundle_settings, fields
 from ringstead.tenancy.bundle_source import Key
@@ -22,7 +23,27 @@ Day = Annotated[str, AfterValidator(bundle_settings.day)]
 HolidayName = Annotated[str, AfterValidator(bundle_settings.holiday_name)]
 Holidays = Annotated[dict[Day, HolidayName], Field(max_length=MOST_HOLIDAYS)]
 _day = AfterValidator(bundle_settings.opening_hours)
-Features = dict[Annotated[str, AfterValidator(fields.plugin_name)], bool]
+PluginName = Annotated[str, AfterValidator(fields.plugin_name)]
+
+
+def _word(value: object) -> object:
+    if type(value) in (bool, date):
+        return value
+    raise ValueError("must be true, false or the last day of a trial, such as 2026-12-31, without quotes")
+
+
+def _partners_word(value: object) -> object:
+    if type(value) in (bool, date) or value in ("on", "off"):
+        return value
+    raise ValueError(
+        'must be true, false, "on", "off" or, without quotes, the last day of a trial, such as 2026-12-31'
+    )
+
+
+Features = dict[PluginName, Annotated[bool | date, PlainValidator(_word)]]
+PartnerFeatures = dict[
+    PluginName, Annotated[bool | date | Literal["on", "off"], PlainValidator(_partners_word)]
+]
 
 
 class Part(BaseModel):
@@ -156,7 +177,7 @@ class BundlePart(Part):
     partner: PartnerPart
     brand: dict[str, Any] = {}
     hosts: HostsPart
-    features: Features = {}
+    features: PartnerFeatures = {}
     staff: list[StaffPart] = []
     organizations: list[OrganizationPart] = []
     demo: DemoPart | None = None

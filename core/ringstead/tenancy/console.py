@@ -4,23 +4,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
+from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
-from pyramid.response import Response
 from sqlalchemy import func, select, tuple_
-from translationstring import TranslationString
 
-from ringstead import audit
-from ringstead.api import NavItem, Permission, PluginInfo, Route, TenantContext, translations
+from ringstead.api import NavItem, Permission, Route, TenantContext, translations
 from ringstead.db.session import TenantSession
-from ringstead.plugins.enablement import set_features
-from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.addresses import id_of, queried
 from ringstead.tenancy.models import (
-    AuditEntry,
     Organization,
-    OrganizationFeature,
-    PartnerFeature,
     Subscriber,
 )
 
@@ -30,11 +22,6 @@ READ: Final = Permission(
     name="core:organization:read",
     title=_("See the partner’s organizations"),
     default_roles=frozenset({"partner_support", "partner_admin"}),
-)
-SWITCH: Final = Permission(
-    name="core:feature:switch",
-    title=_("Turn features of an organization on and off"),
-    default_roles=frozenset({"partner_admin"}),
 )
 PAGE_SIZE: Final = 50
 SEARCH_MAX: Final = 80
@@ -52,20 +39,9 @@ class OrganizationRow:
     limit: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A plugin as an organization's page shows it. `is_allowed` is the partner's own say."""
-
-    name: str
-    title: str
-    is_addon: bool
-    is_on: bool
-    is_allowed: bool
-
-
 def permissions() -> list[Permission]:
     """The rights that the console's pages ask for."""
-    return [READ, SWITCH]
+    return [READ]
 
 
 def routes() -> list[Route]:
@@ -77,29 +53,6 @@ def routes() -> list[Route]:
             view=organizations,
             permission=READ.name,
             renderer="core/console.pt",
-            site="console",
-        ),
-        Route(
-            name="core.console.organization",
-            pattern="/organizations/{id}",
-            view=organization,
-            permission=READ.name,
-            renderer="core/console_organization.pt",
-            site="console",
-        ),
-        Route(
-            name="core.console.switch_page",
-            pattern="/organizations/{id}/features",
-            view=to_organization,
-            permission=READ.name,
-            site="console",
-        ),
-        Route(
-            name="core.console.switch",
-            pattern="/organizations/{id}/features",
-            view=switch_feature,
-            permission=SWITCH.name,
-            methods=("POST",),
             site="console",
         ),
     ]
@@ -124,7 +77,7 @@ def navigation() -> list[NavItem]:
 def organizations(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /organizations`: by name. `q` searches names; `after` is the last id of the page before."""
     query = queried(request, "q")[:SEARCH_MAX].strip()
-    rows = list_organizations(request.db, query, _after(request))
+    rows = list_organizations(request.db, query, after(request))
     older = None
     if len(rows) > PAGE_SIZE:
         words = {"q": query} if query else {}
@@ -163,76 +116,6 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
     ]
 
 
-def organization(context: TenantContext, request: Request) -> dict[str, Any]:
-    """`GET /organizations/{id}`: its features, and who switched what lately."""
-    found = of_partner(request.db, id_of(request.matchdict["id"]))
-    with request.database.run_as(found.org_id) as session:
-        features = list_features(session, request.plugins)
-        people = session.scalar(select(func.count()).select_from(Subscriber)) or 0
-    entries = audit.organization_entries(request.db, found.org_id, (audit.FEATURE_ON, audit.FEATURE_OFF))
-    titles = {name: request.plugins.info(name).title for name in request.plugins.active}
-    return {
-        "organization": found,
-        "features": features,
-        "entries": [(_change(entry, titles.get(entry.target, entry.target)), entry) for entry in entries],
-        "people": people,
-        "may_switch": context.can(SWITCH.name),
-        "may_create": context.can("core:organization:create"),
-        "may_manage": context.can("core:organization:manage"),
-    }
-
-
-def to_organization(_context: TenantContext, request: Request) -> Response:
-    """`GET /organizations/{id}/features`, which only takes forms: whoever reloads it goes on to the page."""
-    return HTTPSeeOther(request.route_path("core.console.organization", id=id_of(request.matchdict["id"])))
-
-
-def _change(entry: AuditEntry, feature: str) -> TranslationString:
-    """What was done to a feature, in words."""
-    is_on = entry.action == audit.FEATURE_ON
-    words = _("${feature} turned on") if is_on else _("${feature} turned off")
-    return words % {"feature": feature}
-
-
-def list_features(session: TenantSession, registry: Registry) -> list[Feature]:
-    """All plugins that work here, by title, as the session's organization has them."""
-    on = set(session.scalars(select(OrganizationFeature.plugin).where(OrganizationFeature.enabled)))
-    refused = set(session.scalars(select(PartnerFeature.plugin).where(~PartnerFeature.allowed)))
-    infos: list[PluginInfo] = [registry.info(name) for name in sorted(registry.active - {CORE})]
-    return [Feature(i.name, i.title, i.addon, i.name in on, i.name not in refused) for i in infos]
-
-
-def switch_feature(_context: TenantContext, request: Request) -> Response:
-    """`POST /organizations/{id}/features` with `plugin` and `enabled` (on or off). Holds from the next request on."""
-    found = of_partner(request.db, id_of(request.matchdict["id"]))
-    plugin, enabled = request.POST.get("plugin", ""), request.POST.get("enabled", "")
-    if enabled not in ("on", "off"):
-        raise HTTPBadRequest(
-            _(
-                "The field “${field}” must be one of ${choices}.",
-                mapping={"field": "enabled", "choices": "on, off"},
-            )
-        )
-    # In the organization's own session, which is another transaction than the request's: the feature, its audit entry
-    # and the news to other processes are committed together or not at all.
-    with request.database.run_as(found.org_id) as session:
-        feature = next((f for f in list_features(session, request.plugins) if f.name == plugin), None)
-        if feature is None:
-            raise HTTPBadRequest(
-                _("There is no such feature. Open the page again and choose one that it lists.")
-            )
-        if enabled == "on" and not feature.is_allowed:
-            raise HTTPBadRequest(_("This feature is not allowed for organizations of this partner."))
-        if feature.is_on != (enabled == "on"):
-            set_features(session, [plugin], enabled == "on")
-            action = audit.FEATURE_ON if enabled == "on" else audit.FEATURE_OFF
-            audit.record(request, action, target=plugin, session=session)
-    words = {"feature": feature.title, "name": found.name}
-    is_on, is_off = _("${feature} is on for ${name}."), _("${feature} is off for ${name}. Its data is kept.")
-    request.flash((is_on if enabled == "on" else is_off) % words)
-    return HTTPSeeOther(request.route_path("core.console.organization", id=found.org_id))
-
-
 def of_partner(session: TenantSession, org_id: UUID) -> Organization:
     """An organization of the signed-in partner; another partner's is as unknown as one that does not exist."""
     found = session.scalars(select(Organization).where(Organization.org_id == org_id)).one_or_none()
@@ -241,6 +124,7 @@ def of_partner(session: TenantSession, org_id: UUID) -> Organization:
     return found
 
 
-def _after(request: Request) -> UUID | None:
+def after(request: Request) -> UUID | None:
+    """The last organization of the page before, as an address names it."""
     written = queried(request, "after")
     return id_of(written) if written else None

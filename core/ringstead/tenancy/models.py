@@ -214,22 +214,29 @@ class Membership(DirectoryScoped, Base):
 
 
 class OrganizationFeature(OrgScoped, Base):
-    """Whether a plugin is on for an organization. No row means off."""
+    """Whether an organization has a plugin on, and for a trial until when; see `ringstead.plugins.decisions`."""
 
     __tablename__ = "organization_feature"
 
     plugin: Mapped[str] = mapped_column(primary_key=True)
     enabled: Mapped[bool]
+    until: Mapped[datetime | None]
     changed_at: Mapped[CreatedAt]
 
 
 class PartnerFeature(PartnerScoped, Base):
-    """Whether a partner allows a plugin to its organizations. No row means allowed."""
+    """Whether a partner allows a plugin to its organizations; no row means allowed.
+
+    `for_all` is what it said for all of them at `decided_at`, for a trial until `until`; None: each has its own way.
+    """
 
     __tablename__ = "partner_feature"
 
     plugin: Mapped[str] = mapped_column(primary_key=True)
-    allowed: Mapped[bool]
+    allowed: Mapped[bool] = mapped_column(default=True)
+    for_all: Mapped[bool | None]
+    until: Mapped[datetime | None]
+    decided_at: Mapped[CreatedAt]
 
 
 class RolePermission(OrgScoped, Base):

@@ -29,11 +29,13 @@ from ringstead.auth import views as auth
 from ringstead.console import (
     care,
     dashboard,
+    features,
     finding,
     hours,
     leaving,
     new_organization,
     numbers,
+    organization,
     portals,
     rights,
 )
@@ -72,6 +74,7 @@ def declare_permissions() -> list[Permission]:
         *pages.permissions(),
         *auth.permissions(),
         *console.permissions(),
+        *organization.permissions(),
         *rights.permissions(),
         *people.permissions(),
         *trail.permissions(),
@@ -88,6 +91,8 @@ def declare_routes() -> list[Route]:
         # Before those whose address stands for any organization.
         *new_organization.routes(),
         *console.routes(),
+        *organization.routes(),
+        *features.routes(),
         *care.routes(),
         *numbers.routes(),
         *hours.routes(),
@@ -106,6 +111,7 @@ def declare_navigation() -> list[NavItem]:
         *auth.navigation(),
         *dashboard.navigation(),
         *console.navigation(),
+        *features.navigation(),
         *finding.navigation(),
         *people.navigation(),
         *hours.navigation(),

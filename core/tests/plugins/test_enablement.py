@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from queue import Queue
 from uuid import UUID
 
@@ -13,7 +14,15 @@ from ringstead.api.testing import Person, Tenants
 from ringstead.auth.tokens import hash_token
 from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
-from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement, allow_plugin, enabled_plugins
+from ringstead.plugins.decisions import decisions
+from ringstead.plugins.enablement import (
+    FEATURES_CHANNEL,
+    Enablement,
+    allow_plugin,
+    enabled_plugins,
+    set_features,
+    set_for_all,
+)
 from ringstead.plugins.loader import LoadedPlugin
 from ringstead.plugins.registry import FeatureSet, Registry
 from ringstead.tenancy.models import PartnerFeature
@@ -79,7 +88,7 @@ def test_the_set_behind_a_version_is_read_once(
 
     person = tenants.person(tenants.organization(None, "alpha"))
     token, process, reads = tenants.session_token(person), Process(registry, database), []
-    monkeypatch.setattr(room, "enabled_plugins", lambda session: reads.append(1) or enabled_plugins(session))
+    monkeypatch.setattr(room, "decisions", lambda session: reads.append(1) or decisions(session))
     for _ in range(3):
         process.request(person, token)
     assert len(reads) == 1
@@ -208,3 +217,58 @@ def test_rights_come_from_enabled_plugins_and_the_organizations_exceptions(
     changed = features.role_permissions("subscriber", {"alpha:box:read": False, "alpha:box:edit": True})
     assert {name for name in changed if not name.startswith("core:")} == {"alpha:box:edit"}
     assert features.role_permissions("org_admin") == {"core:session:use", "core:page:public"}
+
+
+def test_a_trial_ends_by_itself_in_a_process_that_knows_it(
+    registry: Registry, database: Database, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ringstead.plugins import decisions as terms
+    from ringstead.plugins import enablement as room
+
+    person = tenants.person(tenants.organization(None, "beta"))
+    assert person.organization is not None
+    token, process = tenants.session_token(person), Process(registry, database)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with database.run_as(person.organization.org_id) as session:
+        set_features(session, ["alpha"], True, tomorrow)
+    assert process.request(person, token) == {"alpha", "beta"}
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(tomorrow.timestamp(), tz)
+
+    for module in (room, terms):
+        monkeypatch.setattr(module, "datetime", Later)
+    assert process.request(person, token) == {"beta"}
+
+
+def test_the_later_word_holds_for_all_and_for_one(
+    registry: Registry, database: Database, tenants: Tenants
+) -> None:
+    partner = tenants.partner()
+    has, has_not = (tenants.person(tenants.organization(partner, *features)) for features in (("alpha",), ()))
+    stranger = tenants.person(tenants.organization(None))
+    process = Process(registry, database)
+
+    def seen() -> list[set[str]]:
+        return [set(process.request(who, tenants.session_token(who))) for who in (has, has_not, stranger)]
+
+    assert seen() == [{"alpha"}, set(), set()]
+    for word, expected in (
+        (True, [{"alpha"}, {"alpha"}, set()]),
+        (False, [set(), set(), set()]),
+        (None, [{"alpha"}, set(), set()]),
+        (True, [{"alpha"}, {"alpha"}, set()]),
+    ):
+        with database.in_partner(partner.id) as session:
+            set_for_all(session, "alpha", word)
+        assert seen() == expected
+    newcomer = tenants.person(tenants.organization(partner))
+    assert process.request(newcomer, tenants.session_token(newcomer)) == {"alpha"}
+    assert has.organization is not None
+    tenants.switch(has.organization, "alpha", enabled=False)
+    assert seen() == [set(), {"alpha"}, set()]
+    with database.in_partner(partner.id) as session:
+        set_for_all(session, "alpha", True, datetime.now(UTC) - timedelta(days=1))
+    assert seen() == [set(), set(), set()], "a trial for all that is over"
