@@ -32,6 +32,11 @@ class Expected:
         """The kind of host that the route is on."""
         return "portal" if self.partner_admin is None else "console"
 
+    @property
+    def names_organization(self) -> bool:
+        """Whether the request says of which organization it speaks, as a console's may of each of the partner's."""
+        return "{org}" in self.path or any("{org}" in value for value in self.form.values())
+
     def lets_in(self, role: str) -> bool:
         """Whether `role` can be signed in on this route's kind of host."""
         return getattr(self, role, None) is not None and role != "visitor"
