@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import select
 from support import fuzzing, matrix
 from support.calls import file_of, node_key, record, record_calls
 from support.fuzzing import Actor, Chance, Forms, encoded, page_of
@@ -34,7 +35,7 @@ from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_r
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
 from ringstead.switch.nodes import create_node, set_adapter
-from ringstead.tenancy.models import Account, Location, Subscriber, SubscriberImport
+from ringstead.tenancy.models import Account, FeaturePackage, Location, Subscriber, SubscriberImport
 from ringstead_voicemail.models import Greeting, Message
 
 pytestmark = pytest.mark.fuzz
@@ -170,6 +171,7 @@ class House:
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.
         things = {"org": self.other.org_id, "call": self.calls.get(someone, "none"), "session": "none"}
         things["group"] = "fuzzed"
+        things["package"] = self.package() if "{package}" in route.pattern else "none"
         if route.name == "core.console.organizations.removal.file":
             things["org"] = self.leaving.org_id
         for kind in ("subscriber", "location", "import"):
@@ -201,6 +203,13 @@ class House:
         }
         self.looked_after[site, kind] = str(made[kind]())
         return self.looked_after[site, kind]
+
+    def package(self) -> str:
+        """A package of the partner; another one when it was removed."""
+        partner = self.staff.partner
+        with self.tenants.database.in_partner(partner.id) as session:
+            known = session.scalars(select(FeaturePackage.id).limit(1)).first()
+        return str(known or self.tenants.package(partner, "calllogs", "voicemail").id)
 
     def message(self, someone: Person) -> str:
         """A message of somebody's; another one when the last was thrown away."""

@@ -45,6 +45,7 @@ def test_every_text_is_translated(
         "message": leave_recording(pseudo_wsgi, node_key(pseudo_wsgi), person, name="Qqq").json["message"],
         "greeting": add_greeting(pseudo_wsgi, person, "Qqq"),
         "subscriber": person.subscriber.id,  # type: ignore[union-attr]
+        "package": tenants.package(partner, "calllogs", name="Qqq").id,
         "location": tenants.location(organization, "qqq-place", name="Qqq").id,
         "import": read_file(database, person, "Qqq"),
         "wish": ask_to_open(database, tenants.staff(partner, name="Qqq"), person, "Qqq"),

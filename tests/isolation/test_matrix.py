@@ -85,7 +85,9 @@ def make_side(
         run_jobs()
         slug = f"g-{secrets.token_hex(8)}"
         make_groups(tenants, wsgi, slug, [people["subscriber"], people["org_admin"]], f"Group {secret}")
-        return Side(partner, organization, people, {"org": organization.org_id, "group": slug}, owned)
+        package = tenants.package(partner, *FEATURES, name=f"{partner.name} {secrets.token_hex(3)}")
+        things = {"org": organization.org_id, "group": slug, "package": package.id}
+        return Side(partner, organization, people, things, owned)
 
     return make
 
@@ -194,7 +196,7 @@ def test_things_of_others(
         things["session"] = session_of(database, other, "subscriber", "portal")
         response = ask(client, route, expected, things)
         want = expected.foreign if expected.lets_in(role) else expected.visitor
-        is_partners = whose == "other organization" and expected.names_organization
+        is_partners = whose == "other organization" and expected.is_partners
         if expected.status(role) == 403 or (expected.lets_in(role) and is_partners):
             want = expected.status(role)
         elif "cobalt" in response.text:
@@ -239,7 +241,7 @@ def test_anothers_thing_takes_the_same_work_as_one_that_does_not_exist(
     compared = 0
     for route in all_routes(wsgi):
         expected = matrix.MATRIX[route.name]
-        is_partners = whose == "other organization" and expected.names_organization
+        is_partners = whose == "other organization" and expected.is_partners
         if expected.foreign != 404 or not expected.lets_in(role) or is_partners:
             continue
         client = client_for(role, side, route.site, portal, console, visitor)

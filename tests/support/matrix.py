@@ -33,9 +33,10 @@ class Expected:
         return "portal" if self.partner_admin is None else "console"
 
     @property
-    def names_organization(self) -> bool:
-        """Whether the request says of which organization it speaks, as a console's may of each of the partner's."""
-        return "{org}" in self.path or any("{org}" in value for value in self.form.values())
+    def is_partners(self) -> bool:
+        """Whether the request names something of the whole partner, such as one of its organizations."""
+        named = (self.path, *self.form.values())
+        return any(kind in text for kind in ("{org}", "{package}") for text in named)
 
     def lets_in(self, role: str) -> bool:
         """Whether `role` can be signed in on this route's kind of host."""
@@ -109,6 +110,10 @@ CORE = {
     **looked_after(".import.act", 303, 403, path="/import/{import}", do="undo"),
     **looked_after(".profile", 200, 200, path="/{subscriber}"),
     **looked_after(".act", 303, 303, path="/{subscriber}", do="invite"),
+    **looked_after(".settings", 200, 403, path="/{subscriber}/settings"),
+    **looked_after(
+        ".settings.change", 422, 403, path="/{subscriber}/settings", **{"value-core.time_zone": "nowhere"}
+    ),
     **looked_after(".edit", 200, 403, path="/{subscriber}/edit"),
     **looked_after(".change", 422, 403, path="/{subscriber}/edit", name=""),
     **looked_after(".hand_over", 200, 403, path="/{subscriber}/hand-over"),
@@ -184,6 +189,13 @@ CORE = {
     "core.console.features.table": console("/features/organizations", 200, 200),
     "core.console.features.table.change": console(
         "/features/organizations", 403, 303, foreign=404, on="{org}/calllogs"
+    ),
+    "core.console.features.packages": console("/packages", 200, 200),
+    "core.console.features.packages.new": console("/packages/new", 403, 200),
+    "core.console.features.packages.create": console("/packages/new", 403, 422, do="save", name=""),
+    "core.console.features.packages.one": console("/packages/{package}", 403, 200, foreign=404),
+    "core.console.features.packages.change": console(
+        "/packages/{package}", 403, 422, foreign=404, do="save", name=""
     ),
     **both("sign_in", "/sign-in", 303, visitor=200),
     **both("sign_in.submit", "/sign-in", 422, visitor=422, email="", password=""),

@@ -27,7 +27,7 @@ API_VERSION = (1, 0)
 
 Role = Literal["subscriber", "org_admin", "partner_support", "partner_admin"]
 Site = Literal["portal", "console"]
-Level = Literal["platform", "partner", "organization", "subscriber"]
+Level = Literal["platform", "partner", "organization", "package", "subscriber"]
 StateTopic = Literal["calls", "phones", "errors"]
 
 SIGNED_IN = "core:session:use"
@@ -136,10 +136,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A preference in the cascade platform → partner → organization → subscriber.
+    """A preference in the cascade platform → partner → organization → package → subscriber.
 
-    `level` is the deepest level that may set it. `type` is bool, int, str or list, bounded by `choices`,
-    `minimum` and `maximum`.
+    `level` is the deepest level that may set it; a package is what a kind of subscriber has. `type` is bool, int,
+    str or list, bounded by `choices`, `minimum` and `maximum`.
     """
 
     name: str

@@ -35,6 +35,7 @@ from ringstead.settings import Settings, load_settings
 from ringstead.tenancy.groups import add_manager, add_to_team, create_location, create_team
 from ringstead.tenancy.models import (
     Account,
+    FeaturePackage,
     Host,
     Location,
     Membership,
@@ -97,6 +98,22 @@ class Tenants:
         """Switch features of an organization on or off."""
         with self.database.run_as(organization.org_id) as session:
             set_features(session, features, enabled)
+
+    def package(self, partner: Partner, *features: str, name: str = "", **values: Any) -> FeaturePackage:
+        """A feature package of these features; `closed`, `settings` and `admins_give` as in its model."""
+        values = {"closed": [], "settings": {}, "admins_give": True, **values}
+        package = FeaturePackage(
+            id=new_id(), name=name or f"Package {secrets.token_hex(3)}", features=list(features), **values
+        )
+        with self.database.in_partner(partner.id) as session:
+            session.add(package)
+        return package
+
+    def give(self, subscriber: Subscriber, package: FeaturePackage | None) -> None:
+        """Give a subscriber a package, or take theirs away."""
+        with self.database.run_as(subscriber.org_id) as session:
+            key = (subscriber.org_id, subscriber.id)
+            session.get_one(Subscriber, key).package_id = None if package is None else package.id
 
     def subscriber(
         self,

@@ -19,7 +19,8 @@ from ringstead.tenancy import fields
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.calls import SUSPENDED_CALLS, policies
 from ringstead.tenancy.console import of_partner
-from ringstead.tenancy.models import Organization, OrganizationTemplate
+from ringstead.tenancy.models import FeaturePackage, Organization, OrganizationTemplate
+from ringstead.tenancy.packages import by_name, list_packages
 from ringstead.tenancy.templates import read_template
 
 _ = translations("ringstead")
@@ -90,7 +91,9 @@ def change(_context: TenantContext, request: Request) -> Any:
         errors = act(request, session, own)
         if errors:
             banner = Banner(_("Nothing was saved yet. See below."), "warn")
-            typed = {name: request.POST.get(name, "")[:200] for name in ("name", "limit", "template")}
+            typed = {
+                name: request.POST.get(name, "")[:200] for name in ("name", "limit", "template", "package")
+            }
             values = _values(request, session, own, typed)
             return refused(request, {**values, "errors": errors, "banner": banner})
     return HTTPSeeOther(request.path)
@@ -103,14 +106,27 @@ def _save(request: Request, session: TenantSession, own: Organization) -> dict[s
         name = fields.display_name(request.POST.get("name", ""))
     except ValueError:
         return {"name": _("Enter a name of at most 80 characters."), **errors}
+    wanted = request.POST.get("package", "")
+    package = by_name(list_packages(session)).get(wanted.casefold()) if wanted else None
+    if wanted and package is None:
+        errors["package"] = _("There is no such package. Choose one of the list.")
     if errors:
         return errors
-    before = {"name": own.name, "limit": own.subscriber_limit}
+    before = {"name": own.name, "limit": own.subscriber_limit, "package": _named(session, own)}
     own.name, own.subscriber_limit = name, limit
-    detail = audit.changed(before, {"name": name, "limit": limit})
+    own.package_id = None if package is None else package.id
+    detail = audit.changed(before, {"name": name, "limit": limit, "package": _named(session, own)})
     audit.record(request, CHANGED, target=name, detail=detail, session=session)
     request.flash(_("Saved."))
     return {}
+
+
+def _named(session: TenantSession, own: Organization) -> str:
+    """The name of the package of everybody who has none of their own."""
+    if own.package_id is None:
+        return ""
+    package = session.get(FeaturePackage, (own.partner_id, own.package_id))
+    return "" if package is None else package.name
 
 
 def _suspend(request: Request, session: TenantSession, own: Organization) -> dict[str, Any]:
@@ -163,13 +179,20 @@ def _values(
         "name": organization.name,
         "limit": "" if limit is None else str(limit),
         "template": organization.name,
+        "package": _named(session, organization),
     }
     return {
         "organization": organization,
         "calls": load(session, request.declared_settings)[SUSPENDED_CALLS],
         "typed": {**now, **{name: text for name, text in (typed or {}).items() if name in request.POST}},
         "errors": {},
-        "labels": {"name": _("Name"), "limit": _("Subscribers at most"), "template": _("Template")},
+        "packages": [package.name for package in list_packages(session)],
+        "labels": {
+            "name": _("Name"),
+            "limit": _("Subscribers at most"),
+            "package": _("Package"),
+            "template": _("Template"),
+        },
     }
 
 

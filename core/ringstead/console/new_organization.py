@@ -18,7 +18,7 @@ from ringstead.console.rights import CREATE
 from ringstead.db.session import TenantSession
 from ringstead.preferences.store import set_for_organization
 from ringstead.subscribers import changes, ranges
-from ringstead.subscribers.forms import read_person
+from ringstead.subscribers.forms import Offer, read_person
 from ringstead.tenancy import fields
 from ringstead.tenancy.directory import DirectoryRefused, create_organization
 from ringstead.tenancy.models import Organization, OrganizationTemplate
@@ -222,7 +222,7 @@ def _admin(typed: dict[str, str], content: Any, errors: dict[str, Any]) -> chang
     if not typed["admin_email"] and not typed["admin_name"]:
         return None
     words = {name: typed[f"admin_{name}"] for name in ("name", "email", "extension")}
-    person, problems = read_person({**words, "role": "org_admin"}, "US", {})
+    person, problems = read_person({**words, "role": "org_admin"}, Offer("US", {}, {}))
     if not words["email"]:
         problems["email"] = _("Enter an email address, such as name@example.com.")
     bounds = content.get("extensions", [])

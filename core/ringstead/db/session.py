@@ -196,6 +196,7 @@ class SignedIn:
     settings: dict[str, Any]
     expires_at: datetime
     support: dict[str, Any] | None
+    package: dict[str, Any] | None
     oversees: bool
 
     @classmethod

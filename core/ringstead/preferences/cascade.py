@@ -1,22 +1,30 @@
-"""Resolve preferences. The deepest level that has a value wins, unless a level above locked its own."""
+"""Resolve preferences. The deepest level that has a value wins, unless a level above locked its own.
+
+Between the organization and the subscriber stands the subscriber's package: it may bring a value, and say who decides:
+everybody for themselves, the organization's admins for their people, or the partner alone.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ringstead.api.contributions import Level, Setting
 
-LEVELS: tuple[Level, ...] = ("platform", "partner", "organization", "subscriber")
-Stored = Mapping[str, Mapping[str, tuple[Any, bool]] | None]
+LEVELS: tuple[Level, ...] = ("platform", "partner", "organization", "package", "subscriber")
+Editor = Literal["everybody", "admins", "partner"]
+EDITORS: tuple[Editor, ...] = ("everybody", "admins", "partner")
+Stored = Mapping[str, Mapping[str, tuple[Any, Any]] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A preference's value, the level it comes from (None: the default), and the level that locked it, if any."""
+    """A preference's value, where it comes from (None: the default), and who locked it against the subscriber, if
+    anybody; `is_admins`: the organization's admins may still change it for their people."""
 
     value: Any
     source: Level | None
     locked_by: Level | None
+    is_admins: bool = False
 
 
 class UnknownSetting(KeyError):
@@ -41,13 +49,25 @@ class Preferences:
             raise UnknownSetting(f"no plugin declares the setting {name!r}")
         found = Resolved(setting.default, None, None)
         for level in LEVELS[: LEVELS.index(setting.level) + 1]:
+            if level == "package":
+                found = self._by_package(setting, found)
+                if found.locked_by is not None and not found.is_admins:
+                    break
+                continue
             values = self._stored.get(level)
             if values and name in values and fits(setting, values[name][0]):
                 value, locked = values[name]
-                found = Resolved(value, level, level if locked else None)
+                found = replace(found, value=value, source=level)
                 if locked:
-                    break
+                    return replace(found, locked_by=level)
         return found
+
+    def _by_package(self, setting: Setting, found: Resolved) -> Resolved:
+        """What the subscriber's package says of a preference on top of what was found above."""
+        value, who = (self._stored.get("package") or {}).get(setting.name, (None, "everybody"))
+        if value is not None and fits(setting, value):
+            found = replace(found, value=value, source="package")
+        return found if who == "everybody" else replace(found, locked_by="package", is_admins=who == "admins")
 
 
 def fits(setting: Setting, value: Any) -> bool:

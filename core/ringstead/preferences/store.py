@@ -30,13 +30,20 @@ def load(
 
 
 def set_for_subscriber(
-    session: TenantSession, declared: Mapping[str, Setting], subscriber_id: UUID, name: str, value: Any
+    session: TenantSession,
+    declared: Mapping[str, Setting],
+    subscriber_id: UUID,
+    name: str,
+    value: Any,
+    *,
+    by_admin: bool = False,
 ) -> None:
-    """Store a subscriber's own value; refused when a level above locked it."""
+    """Store a subscriber's own value; refused when a level above locked it. `by_admin`: for somebody who looks after
+    them, who may change what their package leaves to admins."""
     _check(declared, name, value, "subscriber")
-    locked_by = load(session, declared, subscriber_id).resolve(name).locked_by
-    if locked_by is not None:
-        raise SettingRefused(f"{name} is locked by the {locked_by}")
+    found = load(session, declared, subscriber_id).resolve(name)
+    if found.locked_by is not None and not (by_admin and found.is_admins):
+        raise SettingRefused(f"{name} is locked by the {found.locked_by}")
     key = {"org_id": session.org_id, "subscriber_id": subscriber_id, "name": name}
     _upsert(session, SubscriberSetting, key, {"value": value})
 

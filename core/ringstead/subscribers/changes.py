@@ -34,7 +34,7 @@ class Person:
     """A subscriber as a form or a file says them, checked by itself: see `forms`.
 
     `number` is E.164 or None, `email` in its stored form or empty (then nobody signs in), `role` what they are on the
-    portal, `location_id` where they are.
+    portal, `location_id` where they are, `package_id` their own package.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Person:
     email: str = ""
     role: str = "subscriber"
     location_id: UUID | None = None
+    package_id: UUID | None = None
 
 
 def problems_of(session: TenantSession, person: Person, but: Subscriber | None = None) -> Problems:
@@ -162,6 +163,7 @@ def described(session: TenantSession, subscriber: Subscriber) -> dict[str, Any]:
             email="" if account is None else account.email,
             role="subscriber" if member is None else member.role,
             location_id=subscriber.location_id,
+            package_id=subscriber.package_id,
         )
     )
 
@@ -169,8 +171,12 @@ def described(session: TenantSession, subscriber: Subscriber) -> dict[str, Any]:
 def said(person: Person) -> dict[str, Any]:
     """A person as JSON values."""
     values = asdict(person)
-    location = values.pop("location_id")
-    return {**values, "location": None if location is None else str(location)}
+    location, package = values.pop("location_id"), values.pop("package_id")
+    return {
+        **values,
+        "location": None if location is None else str(location),
+        **({} if package is None else {"package": str(package)}),
+    }
 
 
 def _columns(person: Person) -> dict[str, Any]:
@@ -179,6 +185,7 @@ def _columns(person: Person) -> dict[str, Any]:
         "extension": person.extension,
         "number": person.number,
         "location_id": person.location_id,
+        "package_id": person.package_id,
     }
 
 

@@ -11,7 +11,8 @@ from ringstead.db.session import TenantSession
 from ringstead.preferences.store import load
 from ringstead.subscribers import accounts, changes, desk, forms, pages, ranges
 from ringstead.subscribers.desk import Desk, desk_of, session_of
-from ringstead.tenancy.models import Location, Subscriber
+from ringstead.tenancy.models import FeaturePackage, Location, Subscriber
+from ringstead.tenancy.packages import by_name, list_packages
 
 _ = translations("ringstead")
 # How many free numbers are offered.
@@ -23,17 +24,19 @@ def show_new(_context: TenantContext, request: Request) -> dict[str, Any]:
     here = desk_of(request)
     with session_of(request, here) as session:
         free = ranges.free_numbers(session, "extension", 1)
-        return _values(session, here, None, {"extension": free[0] if free else "", "role": "subscriber"})
+        return _values(
+            request, session, here, None, {"extension": free[0] if free else "", "role": "subscriber"}
+        )
 
 
 def create(_context: TenantContext, request: Request) -> Any:
     """`POST …/new` with name, extension, number, email, role, location, and `invite` to send an invitation."""
     here = desk_of(request)
     with session_of(request, here) as session:
-        person, problems = _read(request, session)
+        person, problems = _read(request, session, here)
         made = problems if person is None else changes.create(request, session, person)
         if not isinstance(made, Subscriber):
-            return _refuse(request, _values(session, here, None, _typed(request), made))
+            return _refuse(request, _values(request, session, here, None, _typed(request), made))
         if request.POST.get("invite") and changes.invite(request, session, made):
             request.flash(_("${name} is here, and an invitation is on its way.") % {"name": made.name})
         else:
@@ -46,7 +49,7 @@ def show_edit(_context: TenantContext, request: Request) -> dict[str, Any]:
     here = desk_of(request)
     with session_of(request, here) as session:
         subscriber = desk.find(session, request)
-        return _values(session, here, subscriber, _of(session, subscriber))
+        return _values(request, session, here, subscriber, _of(session, subscriber))
 
 
 def change(context: TenantContext, request: Request) -> Any:
@@ -54,7 +57,7 @@ def change(context: TenantContext, request: Request) -> Any:
     here = desk_of(request)
     with session_of(request, here) as session:
         subscriber = desk.find(session, request)
-        person, problems = _read(request, session)
+        person, problems = _read(request, session, here, subscriber)
         before = changes.described(session, subscriber)
         if person is not None and desk.is_reader(context, subscriber):
             # Nobody locks themselves out by a slip.
@@ -65,7 +68,7 @@ def change(context: TenantContext, request: Request) -> Any:
         if person is not None and not problems:
             problems = changes.change(request, session, subscriber, person)
         if person is None or problems:
-            return _refuse(request, _values(session, here, subscriber, _typed(request), problems))
+            return _refuse(request, _values(request, session, here, subscriber, _typed(request), problems))
         request.flash(_("Saved."))
         return pages.to_profile(here, subscriber)
 
@@ -74,9 +77,24 @@ def _refuse(request: Request, values: dict[str, Any]) -> dict[str, Any]:
     return refused(request, {**values, "banner": Banner(_("Nothing was saved yet. See below."), "warn")})
 
 
-def _read(request: Request, session: TenantSession) -> tuple[changes.Person | None, changes.Problems]:
+def _read(
+    request: Request, session: TenantSession, here: Desk, subscriber: Subscriber | None = None
+) -> tuple[changes.Person | None, changes.Problems]:
+    return forms.read_person(_typed(request), offer_of(request, session, here.is_console, subscriber))
+
+
+def offer_of(
+    request: Request, session: TenantSession, is_console: bool, subscriber: Subscriber | None = None
+) -> forms.Offer:
+    """What there is to choose from for a subscriber. An organization's admins give the packages that they may, and
+    leave the one that the subscriber has."""
+    packages = list_packages(session, given_by_admins=not is_console)
+    if subscriber is not None and subscriber.package_id is not None:
+        own = session.get(FeaturePackage, (subscriber.partner_id, subscriber.package_id))
+        if own is not None and own not in packages:
+            packages.append(own)
     region = load(session, request.declared_settings)["core.region"]
-    return forms.read_person(_typed(request), region, locations_of(session))
+    return forms.Offer(region, locations_of(session), by_name(packages))
 
 
 def _typed(request: Request) -> dict[str, str]:
@@ -96,8 +114,12 @@ def _of(session: TenantSession, subscriber: Subscriber) -> dict[str, str]:
     location = None
     if subscriber.location_id is not None:
         location = session.get(Location, (subscriber.org_id, subscriber.location_id))
+    package = None
+    if subscriber.package_id is not None:
+        package = session.get(FeaturePackage, (subscriber.partner_id, subscriber.package_id))
     return {
         "name": subscriber.name,
+        "package": "" if package is None else package.name,
         "extension": subscriber.extension,
         "number": subscriber.number or "",
         "email": "" if account is None else account.email,
@@ -107,12 +129,14 @@ def _of(session: TenantSession, subscriber: Subscriber) -> dict[str, str]:
 
 
 def _values(
+    request: Request,
     session: TenantSession,
     here: Desk,
     subscriber: Subscriber | None,
     typed: dict[str, str],
     problems: changes.Problems | None = None,
 ) -> dict[str, Any]:
+    offer = offer_of(request, session, here.is_console, subscriber)
     return {
         "desk": here,
         "subscriber": subscriber,
@@ -120,6 +144,7 @@ def _values(
         "errors": problems or {},
         "labels": forms.LABELS,
         "roles": [(role, pages.ROLES[role]) for role in forms.ROLES],
-        "locations": list(locations_of(session).values()),
+        "locations": list(offer.locations.values()),
+        "packages": [one.name for one in offer.packages.values()],
         "free_numbers": ranges.free_numbers(session, "did", _OFFERED),
     }

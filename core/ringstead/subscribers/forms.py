@@ -1,6 +1,7 @@
 """A subscriber as people type them, in a form or on a line of a file, made safe to use."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,10 +9,10 @@ from ringstead.api import translations
 from ringstead.api.numbers import bare_number, e164
 from ringstead.subscribers.changes import Person, Problems
 from ringstead.tenancy import fields
-from ringstead.tenancy.models import Location
+from ringstead.tenancy.models import FeaturePackage, Location
 
 _ = translations("ringstead")
-FIELDS: Final = ("name", "extension", "number", "email", "role", "location")
+FIELDS: Final = ("name", "extension", "number", "email", "role", "location", "package")
 LABELS: Final = {
     "name": _("Name"),
     "extension": _("Extension"),
@@ -19,6 +20,7 @@ LABELS: Final = {
     "email": _("Email"),
     "role": _("Role"),
     "location": _("Location"),
+    "package": _("Package"),
 }
 _WRONG: Final = {
     "name": _("Enter a name of at most 80 characters."),
@@ -27,52 +29,68 @@ _WRONG: Final = {
     "email": _("Enter an email address, such as name@example.com."),
     "role": _("Choose subscriber or organization admin."),
     "location": _("There is no such location. Choose one of the list."),
+    "package": _("There is no such package. Choose one of the list."),
 }
 ROLES: Final = ("subscriber", "org_admin")
 
 
-def read_person(
-    typed: Mapping[str, str], region: str, locations: Mapping[str, Location]
-) -> tuple[Person | None, Problems]:
-    """A person from texts by field; None with what is wrong.
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What there is to choose from: locations by slug, which is what is typed, and packages by name, case apart.
+    `region` (ISO 3166) reads national numbers."""
 
-    `region` (ISO 3166) reads national numbers; `locations` are the organization's by slug, which is what is typed.
-    """
+    region: str
+    locations: Mapping[str, Location]
+    packages: Mapping[str, FeaturePackage]
+
+
+def read_person(typed: Mapping[str, str], offer: Offer) -> tuple[Person | None, Problems]:
+    """A person from texts by field; None with what is wrong."""
     values: dict[str, Any] = {}
     problems: Problems = {}
     for name in FIELDS:
         text = " ".join(typed.get(name, "").split())
         try:
-            values[name] = _READERS[name](text, region, locations)
+            values[name] = _READERS[name](text, offer)
         except ValueError:
             problems[name] = _WRONG[name]
     if problems:
         return None, problems
     location: UUID | None = values.pop("location")
-    return Person(**values, location_id=location), {}
+    package: UUID | None = values.pop("package")
+    return Person(**values, location_id=location, package_id=package), {}
 
 
-def _number(text: str, region: str, _locations: Any) -> str | None:
+def _number(text: str, offer: Offer) -> str | None:
     if not text:
         return None
     bare = bare_number(text)
-    number = None if bare is None else e164(bare, region)
+    number = None if bare is None else e164(bare, offer.region)
     if number is None:
         raise ValueError
     return fields.number(number)
 
 
-def _location(text: str, _region: str, locations: Mapping[str, Location]) -> UUID | None:
+def _location(text: str, offer: Offer) -> UUID | None:
     if not text:
         return None
-    by_name = {location.name.casefold(): location for location in locations.values()}
-    found = locations.get(text) or by_name.get(text.casefold())
+    by_name = {location.name.casefold(): location for location in offer.locations.values()}
+    found = offer.locations.get(text) or by_name.get(text.casefold())
     if found is None:
         raise ValueError
     return found.id
 
 
-def _role(text: str, _region: str, _locations: Any) -> str:
+def _package(text: str, offer: Offer) -> UUID | None:
+    if not text:
+        return None
+    found = offer.packages.get(text.casefold())
+    if found is None:
+        raise ValueError
+    return found.id
+
+
+def _role(text: str, _offer: Offer) -> str:
     role = text.casefold().replace(" ", "_").replace("-", "_") or "subscriber"
     if role not in ROLES:
         raise ValueError
@@ -80,10 +98,11 @@ def _role(text: str, _region: str, _locations: Any) -> str:
 
 
 _READERS: Final[dict[str, Any]] = {
-    "name": lambda text, _region, _locations: fields.display_name(text),
-    "extension": lambda text, _region, _locations: fields.extension(text),
+    "name": lambda text, _offer: fields.display_name(text),
+    "extension": lambda text, _offer: fields.extension(text),
     "number": _number,
-    "email": lambda text, _region, _locations: fields.email(text) if text else "",
+    "email": lambda text, _offer: fields.email(text) if text else "",
     "role": _role,
     "location": _location,
+    "package": _package,
 }

@@ -22,10 +22,9 @@ from ringstead import audit, privacy
 from ringstead.api import translations
 from ringstead.db.base import new_id
 from ringstead.db.session import TenantSession
-from ringstead.preferences.store import load
 from ringstead.subscribers import accounts, changes, forms, ranges
 from ringstead.subscribers.changes import Person
-from ringstead.subscribers.editing import locations_of
+from ringstead.subscribers.editing import offer_of
 from ringstead.tenancy.models import Account, Membership, Subscriber, SubscriberImport
 
 _ = translations("ringstead")
@@ -102,11 +101,10 @@ def _typed(columns: list[str], row: list[str]) -> dict[str, str]:
 
 def check(request: Request, session: TenantSession, lines: list[dict[str, Any]]) -> list[Person | None]:
     """Write what is wrong with each line into its `problems`; returns the persons, None for lines with problems."""
-    region = load(session, request.declared_settings)["core.region"]
-    locations = locations_of(session)
+    offer = offer_of(request, session, request.site.kind == "console")
     people: list[Person | None] = []
     for line in lines:
-        person, problems = forms.read_person(line["typed"], region, locations)
+        person, problems = forms.read_person(line["typed"], offer)
         if person is not None:
             problems = changes.problems_of(session, person)
         line["problems"] = {field: _said(request, why) for field, why in problems.items()}
@@ -172,6 +170,7 @@ def apply(request: Request, session: TenantSession, batch: SubscriberImport, inv
             extension=person.extension,
             number=person.number,
             location_id=person.location_id,
+            package_id=person.package_id,
         )
         line["id"] = str(subscriber.id)
         made.append((subscriber, person))

@@ -8,7 +8,7 @@ from pyramid.httpexceptions import HTTPBadRequest, HTTPSeeOther
 from pyramid.request import Request
 from sqlalchemy import func, or_, select, tuple_
 
-from ringstead.api import StepUp, SubscriberAct, SubscriberState, TenantContext, translations
+from ringstead.api import NavItem, StepUp, SubscriberAct, SubscriberState, TenantContext, translations
 from ringstead.audit.listing import Shown, recent_of_subscriber
 from ringstead.auth import support
 from ringstead.db.session import TenantSession
@@ -17,7 +17,17 @@ from ringstead.preferences.store import load
 from ringstead.subscribers import accounts, desk, states
 from ringstead.subscribers.desk import HELP, MANAGE, Desk, desk_of, session_of
 from ringstead.tenancy.addresses import id_of, queried
-from ringstead.tenancy.models import Account, Location, Membership, Organization, Subscriber, WebSession
+from ringstead.tenancy.models import (
+    Account,
+    FeaturePackage,
+    Location,
+    Membership,
+    Organization,
+    RolePermission,
+    Subscriber,
+    WebSession,
+)
+from ringstead.tenancy.packages import menu_of, package_of
 
 _ = translations("ringstead")
 PAGE_SIZE: Final = 50
@@ -44,6 +54,10 @@ class Profile:
     organization: Organization
     subscriber: Subscriber
     location: str
+    package: str
+    """The name of the package that holds for them; empty without one."""
+    menu: tuple[NavItem, ...]
+    """What they find in the menu of their portal."""
     sign_ins: tuple[SignIn, ...]
     sessions: tuple[WebSession, ...]
     states: tuple[SubscriberState, ...]
@@ -141,6 +155,7 @@ def _profile(request: Request, session: TenantSession, here: Desk, subscriber: S
     location = None
     if subscriber.location_id is not None:
         location = session.get(Location, (subscriber.org_id, subscriber.location_id))
+    package = package_of(session, subscriber)
     browsers = (
         select(WebSession)
         .where(WebSession.membership_id.in_([member.id for _account, member in members]))
@@ -151,12 +166,24 @@ def _profile(request: Request, session: TenantSession, here: Desk, subscriber: S
         organization=here.organization,
         subscriber=subscriber,
         location="" if location is None else location.name,
+        package="" if package is None else package.name,
+        menu=tuple(_menu(request, session, package, [member.role for _account, member in members])),
         sign_ins=tuple(_sign_in(here, subscriber, account, member) for account, member in members),
         sessions=tuple(session.scalars(browsers)),
         states=tuple(states.states_of(request, session, subscriber)),
         acts=tuple(request.plugins.subscriber_acts(enabled_plugins(session))),
         latest=tuple(recent_of_subscriber(session, subscriber.org_id, subscriber.id, _LATEST)),
     )
+
+
+def _menu(
+    request: Request, session: TenantSession, package: FeaturePackage | None, roles: list[str]
+) -> list[NavItem]:
+    """The menu of whoever signs in; where several do, that of the least of them."""
+    role = "org_admin" if roles and set(roles) == {"org_admin"} else "subscriber"
+    own = select(RolePermission).where(RolePermission.role == role)
+    exceptions = {row.permission: row.granted for row in session.scalars(own)}
+    return menu_of(request.plugins, enabled_plugins(session), package, role, exceptions)
 
 
 def _sign_in(here: Desk, subscriber: Subscriber, account: Account, member: Membership) -> SignIn:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ringstead.api import NavItem, Permission, Route, translations
-from ringstead.subscribers import acts, editing, handing_over, import_views, pages
+from ringstead.subscribers import acts, editing, handing_over, import_views, pages, settings
 from ringstead.subscribers.desk import HELP, MANAGE, READ, on_both
 
 _ = translations("ringstead")
@@ -19,6 +19,7 @@ def routes() -> list[Route]:
     """Each on consoles and on portals; the words before the ids, which are matched in this order."""
     upload = import_views.MOST_BYTES
     heir = "/subscribers/{subscriber}/hand-over"
+    own = "/subscribers/{subscriber}/settings"
     form, sheet, result = "subscriber_form", "subscriber_import", "subscriber_import_result"
     return [
         *on_both("subscribers", "/subscribers", pages.show_list, READ, "subscribers"),
@@ -42,6 +43,8 @@ def routes() -> list[Route]:
         *on_both("subscribers.act", "/subscribers/{subscriber}", acts.act, HELP, "subscriber", _POST),
         *on_both("subscribers.edit", "/subscribers/{subscriber}/edit", editing.show_edit, MANAGE, form),
         *on_both("subscribers.change", "/subscribers/{subscriber}/edit", editing.change, MANAGE, form, _POST),
+        *on_both("subscribers.settings", own, settings.show, MANAGE, "subscriber_settings"),
+        *on_both("subscribers.settings.change", own, settings.change, MANAGE, "subscriber_settings", _POST),
         *on_both("subscribers.hand_over", heir, handing_over.show, MANAGE, "hand_over"),
         *on_both("subscribers.hand_over.do", heir, handing_over.do, MANAGE, "hand_over", _POST),
     ]

@@ -52,6 +52,8 @@ class Organization(DirectoryScoped, Base):
     """How many subscribers it may have; None: as many as there come."""
     leaves_at: Mapped[datetime | None]
     """While `status` is leaving: when everything of it is removed."""
+    package_id: Mapped[UUID | None]
+    """The package of its people who have none of their own; None: they have all that the organization has."""
     created_at: Mapped[CreatedAt]
 
     @property
@@ -89,6 +91,8 @@ class Subscriber(DirectoryScoped, Base):
     number: Mapped[str | None]
     location_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(default="active")
+    package_id: Mapped[UUID | None]
+    """Their own package; None: the organization's."""
     created_at: Mapped[CreatedAt]
 
 
@@ -237,6 +241,25 @@ class PartnerFeature(PartnerScoped, Base):
     for_all: Mapped[bool | None]
     until: Mapped[datetime | None]
     decided_at: Mapped[CreatedAt]
+
+
+class FeaturePackage(PartnerScoped, Base):
+    """What a kind of subscriber has, of what their organization has; see `ringstead.tenancy.packages`."""
+
+    __tablename__ = "feature_package"
+    __table_args__ = (UniqueConstraint("partner_id", "name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    features: Mapped[list[str]] = mapped_column(JSONB)
+    """Names of plugins: these, and no others."""
+    closed: Mapped[list[str]] = mapped_column(JSONB)
+    """Names of permissions that are taken away."""
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """Preferences by name: `[value or None, who]`, as `ringstead.preferences.cascade` reads them."""
+    admins_give: Mapped[bool]
+    """Whether an organization's admins may give it to their people."""
+    created_at: Mapped[CreatedAt]
 
 
 class RolePermission(OrgScoped, Base):

@@ -1,8 +1,8 @@
 """Templates of organizations: what a new one begins with.
 
 A template is taken from an organization that is as it should be. Its `content` is a JSON object: `features` (plugins
-that are on), `settings` (values by name), `subscriber_limit`, `extensions` (ranges as `[first, last]`), and `parts`
-(what plugins put in, by the names of their `TemplatePart`s).
+that are on), `settings` (values by name), `subscriber_limit`, `package` (its name), `extensions` (ranges as
+`[first, last]`), and `parts` (what plugins put in, by the names of their `TemplatePart`s).
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ from ringstead.plugins.faults import is_portals, said
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.preferences.cascade import UnknownSetting
 from ringstead.preferences.store import SettingRefused, set_for_organization
-from ringstead.tenancy.models import NumberRange, Organization, OrganizationSetting
+from ringstead.tenancy.models import FeaturePackage, NumberRange, Organization, OrganizationSetting
+from ringstead.tenancy.packages import by_name, list_packages
 
 log = structlog.get_logger(__name__)
 NOTHING: Final[Mapping[str, Any]] = {}
@@ -28,11 +29,15 @@ def read_template(session: TenantSession, registry: Registry) -> dict[str, Any]:
     """What the session's organization would give to a new one. Nothing of its people, numbers or places is in it."""
     organization = session.get_one(Organization, session.org_id)
     on = enabled_plugins(session)
+    package = None
+    if organization.package_id is not None:
+        package = session.get(FeaturePackage, (organization.partner_id, organization.package_id))
     extensions = session.scalars(select(NumberRange).where(NumberRange.kind == "extension"))
     return {
         "features": sorted(on & registry.active),
         "settings": {row.name: row.value for row in session.scalars(select(OrganizationSetting))},
         "subscriber_limit": organization.subscriber_limit,
+        "package": None if package is None else package.name,
         "extensions": sorted([row.first, row.last] for row in extensions),
         "parts": {
             name: part.item.read(session)
@@ -52,6 +57,8 @@ def write_template(
     features = allowed & set(content.get("features", []))
     set_features(session, features, True)
     organization.subscriber_limit = content.get("subscriber_limit")
+    package = by_name(list_packages(session)).get((content.get("package") or "").casefold())
+    organization.package_id = None if package is None else package.id
     for name, value in content.get("settings", {}).items():
         try:
             set_for_organization(session, declared, name, value)

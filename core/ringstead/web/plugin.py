@@ -36,6 +36,7 @@ from ringstead.console import (
     new_organization,
     numbers,
     organization,
+    packages,
     portals,
     rights,
 )
@@ -75,6 +76,7 @@ def declare_permissions() -> list[Permission]:
         *auth.permissions(),
         *console.permissions(),
         *organization.permissions(),
+        *packages.permissions(),
         *rights.permissions(),
         *people.permissions(),
         *trail.permissions(),
@@ -93,6 +95,7 @@ def declare_routes() -> list[Route]:
         *console.routes(),
         *organization.routes(),
         *features.routes(),
+        *packages.routes(),
         *care.routes(),
         *numbers.routes(),
         *hours.routes(),

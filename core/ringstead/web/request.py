@@ -68,6 +68,10 @@ def build_context(request: Request) -> TenantContext:
         if row.org_id is None
         else enablement.features(request.db, (row.org_features_version or 0, row.partner_features_version))
     )
+    permissions = features.role_permissions(row.role, row.exceptions)
+    if row.package is not None:
+        features = registry.feature_set(features.plugins & frozenset(row.package["features"]))
+        permissions = features.role_permissions(row.role, row.exceptions).difference(row.package["closed"])
     return TenantContext(
         site=request.site,
         preferences=preferences,
@@ -77,7 +81,7 @@ def build_context(request: Request) -> TenantContext:
         ),
         organization=_organization(row),
         subscriber=_subscriber(row),
-        permissions=features.role_permissions(row.role, row.exceptions),
+        permissions=permissions,
         oversees=row.oversees,
         support=None if row.support is None else _support(row.support),
         locale=negotiate_locale(request, preferences),

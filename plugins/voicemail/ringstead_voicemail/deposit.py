@@ -107,7 +107,7 @@ def receive_message(node: SwitchNode, request: Request, database: Database) -> R
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a recording goes, and what its organization has decided."""
+    """Where a recording goes, and what holds for that mailbox."""
 
     org_id: UUID
     mailbox_id: UUID
@@ -144,7 +144,12 @@ def find_target(
             mailbox = mailbox_of_extension(session, call.mailbox)
             if mailbox is None:
                 raise nowhere
-            return Target(org_id, mailbox.id, org_blobs(session), load_preferences(session, declared))
+            return Target(
+                org_id,
+                mailbox.id,
+                org_blobs(session),
+                load_preferences(session, declared, mailbox.subscriber_id),
+            )
     except TenantScopeMissing:
         raise nowhere from None
 
@@ -198,7 +203,7 @@ def _claim(session: TenantSession, key: str, spooled: Spooled) -> UUID | None:
 
 def _put(session: TenantSession, target: Target, call: CallData, stored: Stored, message_id: UUID) -> UUID:
     mailbox = lock_mailbox(session, target.mailbox_id)
-    if room_in(mailbox, target.preferences).is_full:
+    if room_in(session, mailbox).is_full:
         what = f"Mailbox {call.mailbox} is full. Its owner has to delete messages before it takes another."
         raise DepositRefused(422, "Mailbox full", what)
     recording = add_recording(session, stored, MESSAGE_RENDITIONS)

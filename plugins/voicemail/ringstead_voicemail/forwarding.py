@@ -38,7 +38,7 @@ def forward(
     if target is None:
         return NotSent("extension", _("Nobody has this extension. Enter that of a colleague."))
     mailbox = lock_mailbox(session, target.id)
-    if room_in(mailbox, context.preferences).is_full:
+    if room_in(session, mailbox).is_full:
         return NotSent("extension", _("That mailbox is full."))
     recording = share_recording(session, row.recording_id)
     if recording is None:

@@ -28,7 +28,7 @@ from ringstead_voicemail.greetings import (
     remove_greeting,
     stop,
 )
-from ringstead_voicemail.mailboxes import lock_mailbox
+from ringstead_voicemail.mailboxes import lock_mailbox, read_preferences
 from ringstead_voicemail.models import Greeting, Mailbox, Recording
 from ringstead_voicemail.permissions import GREETINGS
 from ringstead_voicemail.presenting import wave_of
@@ -110,7 +110,7 @@ def add(context: TenantContext, request: Request) -> Any:
         errors["sound"] = _("A mailbox keeps ${n} greetings. Delete one first.", mapping={"n": MOST})
     if upload is None or errors:
         return _refused(context, request, box, errors)
-    most = int(context.preferences[GREETING_SECONDS])
+    most = int(read_preferences(request.db, box.subscriber_id)[GREETING_SECONDS])
     try:
         recording = take_in(request.db, org_blobs(request.db), _pieces(upload), most, GREETING_RENDITIONS)
     except SoundRefused as refused:
@@ -226,7 +226,7 @@ def _page(
             for kind, title in KINDS.items()
         ],
         "situations": _situations(request, box),
-        "most_seconds": int(context.preferences[GREETING_SECONDS]),
+        "most_seconds": int(read_preferences(request.db, box.subscriber_id)[GREETING_SECONDS]),
         "page_url": page_url(box, PAGE),
         "tabs": tabs(context, box),
         "texts": {name: form_of(request).get(name, "") for name in ("kind", "title")},

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from ringstead.api import HandedOver, SubscriberAct, SubscriberState, translations
 from ringstead.api.models import TenantSession
-from ringstead_voicemail.mailboxes import lock_mailbox, own_mailbox, read_preferences, room_in
+from ringstead_voicemail.mailboxes import lock_mailbox, own_mailbox, room_in
 from ringstead_voicemail.messages import recount
 from ringstead_voicemail.models import Mailbox, Message, Recording
 
@@ -47,7 +47,7 @@ def subscriber_state(session: TenantSession, subscriber_id: UUID) -> list[Subscr
     if box is None:
         return []
     found = []
-    if room_in(box, read_preferences(session)).is_full:
+    if room_in(session, box).is_full:
         found.append(
             SubscriberState(
                 topic="calls", title=_("The mailbox is full: callers leave no messages."), is_fault=True

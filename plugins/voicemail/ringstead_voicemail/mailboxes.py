@@ -116,15 +116,15 @@ def phones_of(session: TenantSession, mailbox: Mailbox) -> list[UUID]:
     return list(session.scalars(members.order_by(MailboxMember.subscriber_id)))
 
 
-def room_in(mailbox: Mailbox, preferences: Preferences) -> Room:
-    """How full a mailbox is by its organization's preferences."""
-    megabytes = int(preferences[QUOTA_MB])
+def room_in(session: TenantSession, mailbox: Mailbox) -> Room:
+    """How full a mailbox is by what its owner's package and its organization say."""
+    megabytes = int(read_preferences(session, mailbox.subscriber_id)[QUOTA_MB])
     return Room(mailbox.used_bytes, megabytes * _MEGABYTE if megabytes else None)
 
 
-def read_preferences(session: TenantSession) -> Preferences:
-    """An organization's preferences on voicemail, outside a page."""
-    return load_preferences(session, declared_settings())
+def read_preferences(session: TenantSession, subscriber_id: UUID | None = None) -> Preferences:
+    """The preferences on voicemail that hold for an organization, or for the mailbox of a subscriber."""
+    return load_preferences(session, declared_settings(), subscriber_id)
 
 
 def declared_settings() -> dict[str, Setting]:

@@ -10,10 +10,10 @@ from sqlalchemy import delete, func, select
 from ringstead.api import NavItem, Route, Setting, TenantContext, new_id, translations
 from ringstead.api.audit import declare_action, record
 from ringstead.api.directory import find_people, find_subscribers
-from ringstead.api.preferences import SettingRefused, set_for_organization
+from ringstead.api.preferences import Preferences, SettingRefused, set_for_organization
 from ringstead.api.transcribing import transcribers
 from ringstead_voicemail.helping import take_away_pin
-from ringstead_voicemail.mailboxes import lock_mailbox
+from ringstead_voicemail.mailboxes import lock_mailbox, read_preferences
 from ringstead_voicemail.models import Greeting, Mailbox, MailboxMember, Message, NotificationAddress
 from ringstead_voicemail.permissions import ORGANIZATION
 from ringstead_voicemail.recordings import drop_unused
@@ -108,7 +108,8 @@ def _change_rules(context: TenantContext, request: Request) -> dict[str, Any]:
                 wanted[setting.name] = int(text)
     if errors:
         return errors
-    changed = {name: value for name, value in wanted.items() if context.preferences[name] != value}
+    now = read_preferences(request.db)
+    changed = {name: value for name, value in wanted.items() if now[name] != value}
     with request.db.begin_nested() as all_of_it:
         for name, value in changed.items():
             try:
@@ -242,13 +243,14 @@ def _page(context: TenantContext, request: Request, errors: dict[str, Any] | Non
     everybody = {one for some in by_box.values() for one in some}
     people = {one.id: one.extension for one in find_subscribers(request.db, ids=everybody)}
     given = request.POST if errors else {}
+    now = read_preferences(request.db)
     return {
         "rules": [
             {
                 "field": setting.name.partition(".")[2],
                 "setting": setting,
                 "is_switch": setting.type is bool,
-                "value": _shown(context, setting, given),
+                "value": _shown(now, setting, given),
             }
             for setting in settings()
             if setting.name != TRANSCRIBER
@@ -265,8 +267,8 @@ def _page(context: TenantContext, request: Request, errors: dict[str, Any] | Non
     }
 
 
-def _shown(context: TenantContext, setting: Setting, given: Any) -> Any:
+def _shown(now: Preferences, setting: Setting, given: Any) -> Any:
     field = setting.name.partition(".")[2]
     if given.get("do") == "rules":
         return field in given if setting.type is bool else given.get(field, "")
-    return context.preferences[setting.name]
+    return now[setting.name]

@@ -28,7 +28,7 @@ from ringstead.api.transcribing import NOBODY
 from ringstead.api.work import queue_mail
 from ringstead_voicemail.box_views import chosen_box, form_of, page_url, tabs
 from ringstead_voicemail.lamp import lamp_state, queue_lamp
-from ringstead_voicemail.mailboxes import lock_mailbox, room_in
+from ringstead_voicemail.mailboxes import lock_mailbox, read_preferences, room_in
 from ringstead_voicemail.models import Mailbox, NotificationAddress
 from ringstead_voicemail.notices import AFTER_MAIL, NOTIFY
 from ringstead_voicemail.permissions import PIN, SETTINGS
@@ -325,8 +325,8 @@ def _page(
         "prompts": [(name, *PROMPTS[name], box.all_prompts[name]) for name in PROMPTS],
         "languages": _languages(request),
         "has_transcriber": context.preferences[TRANSCRIBER] != NOBODY,
-        "room": room_in(box, context.preferences),
-        "message_seconds": int(context.preferences[MESSAGE_SECONDS]),
+        "room": room_in(request.db, box),
+        "message_seconds": int(read_preferences(request.db, box.subscriber_id)[MESSAGE_SECONDS]),
         "lamp": lamp_state(box),
         "codes": [code for code in codes_of(context, request) if code.name.startswith("voicemail.")],
         "texts": {"email": form_of(request).get("email", "")},
