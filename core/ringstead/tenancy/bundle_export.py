@@ -49,7 +49,8 @@ class ExportRefused(Exception):
 class Exported:
     """A partner as parts of a bundle. `organizations` reads one after the other, so hold none of them for long.
 
-    `logos` are the files that the brand names, by those names. `left_out` tells, once everything was read, what a bundle cannot say.
+    `logos` are the files that the brand names, by those names. `left_out` tells, once everything was read, what a
+    bundle cannot say.
     """
 
     head: BundlePart
@@ -141,10 +142,10 @@ def _brand(_session: Session, partner: Partner) -> dict[str, Any]:
 def _logos(partner: Partner) -> dict[str, bytes]:
     """The logos as files that give the very same logos again when they are read."""
     found = {}
-    for field, stem in LOGO_NAMES.items():
-        data = _logo(partner.brand.get(field))
+    for name, stem in LOGO_NAMES.items():
+        data = _logo(partner.brand.get(name))
         if data is not None:
-            found[f"{stem}.{next(iter(partner.brand[field]))}"] = data
+            found[f"{stem}.{next(iter(partner.brand[name]))}"] = data
     return found
 
 

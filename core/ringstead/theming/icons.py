@@ -36,6 +36,13 @@ def app_icon(logo: Logo, color: str, accent: str, size: int, *, maskable: bool) 
     return out.getvalue()
 
 
+def fitted(logo: Logo, color: str, accent: str, size: int) -> bytes:
+    """A logo as a PNG that fits into a square of `size` pixels."""
+    out = io.BytesIO()
+    _pixels(logo, color, accent, size).save(out, "PNG")
+    return out.getvalue()
+
+
 def _background(logo: Logo, color: str, accent: str) -> str:
     """The brand's colour behind a drawing that is made for it; white behind everything else."""
     is_painted = logo.kind == "svg" and 'class="l-bg"' in logo.svg

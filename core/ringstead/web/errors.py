@@ -25,7 +25,7 @@ from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
 from ringstead.web.addresses import is_local
 from ringstead.web.formats import number_tag
-from ringstead.web.i18n import Translations, messages, text_direction
+from ringstead.web.i18n import messages, text_direction
 from ringstead.web.i18n import plain_locale as browser_locale
 from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
