@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "warn", "fail"]
 _TIMEOUT: Final = 5
 _OLDEST_SERVER: Final = 150000
+_MOST_PARTNERS: Final = 10
 _ROLES: Final = ("app", "owner", "operator")
 
 _UNPROTECTED_TABLES: Final = """
@@ -88,6 +89,9 @@ def check_tables(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
             yield check_row_security(connection)
             yield check_worker(connection)
             yield check_backup(urls.operator)
+            if urls.operator:
+                yield from check_keys(settings, urls)
+                yield from check_partners(urls.operator)
 
 
 def check_var_folder(settings: Settings) -> Finding:
@@ -242,6 +246,68 @@ def check_backup(operator_url: str) -> Finding:
             "TO ringstead_operator USING (true) WITH CHECK (true)",
         )
     return Finding("Backup", "ok", "can read every table; make one: ringstead db backup FILE")
+
+
+def check_keys(settings: Settings, urls: DatabaseUrls) -> Iterator[Finding]:
+    """The keys can read what is stored, and none is kept for longer than it is worth."""
+    from datetime import UTC, datetime
+
+    from ringstead.app import load_registry
+    from ringstead.keys import GRACE, KeysUnusable
+    from ringstead.sealing import UNREADABLE, count_sealed
+
+    ring = settings.keys()
+    try:
+        current, *earlier = ring.known()
+    except KeysUnusable as error:
+        yield Finding("Keys", "fail", str(error), "restore it from a backup")
+        return
+    load_registry(settings)  # core and plugins declare what they seal where they are imported
+    counts = count_sealed(urls.operator, ring)
+    if counts[UNREADABLE]:
+        said = f"{counts[UNREADABLE]} stored secrets were sealed with a key that is not known here"
+        yield Finding(
+            "Keys", "fail", said, "give the earlier key in old_secret_keys, or set those secrets again"
+        )
+    elif others := sum(counts.values()) - counts[current.name]:
+        said = f"{others} stored secrets are not sealed with the key in force"
+        yield Finding("Keys", "warn", said, "ringstead keys reseal")
+    elif old := [key for key in earlier if key.retired_at and key.retired_at < datetime.now(UTC) - GRACE]:
+        said = f"{len(old)} earlier keys are read though no link of theirs is alive"
+        yield Finding("Keys", "warn", said, "ringstead keys forget")
+    else:
+        yield Finding("Keys", "ok", f"{current.name} signs, {len(earlier)} earlier are read")
+
+
+_UNREACHABLE: Final = """
+    SELECT p.slug,
+           EXISTS (SELECT FROM host h WHERE h.partner_id = p.id AND h.kind = 'portal'),
+           EXISTS (SELECT FROM host h WHERE h.partner_id = p.id AND h.kind = 'console'),
+           EXISTS (SELECT FROM account a WHERE a.partner_id = p.id AND a.staff_role = 'partner_admin'
+                   AND a.status = 'active' AND a.password_hash IS NOT NULL)
+    FROM partner p WHERE p.status = 'active' ORDER BY p.slug
+"""
+
+
+def check_partners(operator_url: str) -> Iterator[Finding]:
+    """There is a partner, and each has a portal, a console, and an admin who can sign in."""
+    with psycopg.connect(plain_database_url(operator_url), connect_timeout=_TIMEOUT) as connection:
+        rows = connection.execute(_UNREACHABLE).fetchall()
+    if not rows:
+        yield Finding("Partners", "warn", "there is none yet", "ringstead partners create SLUG ...")
+    lacking = 0
+    for slug, *has in rows:
+        wanted = ("a portal host", "a console host", "an admin with a password")
+        missing = [what for what, there in zip(wanted, has, strict=True) if not there]
+        if missing:
+            lacking += 1
+            if lacking <= _MOST_PARTNERS:
+                mend = f"ringstead partners create {slug} ... adds what is missing and makes a new link"
+                yield Finding(f"Partner {slug}", "warn", f"lacks {', '.join(missing)}", mend)
+    if rows and lacking != len(rows):
+        yield Finding(
+            "Partners", "ok", f"{len(rows) - lacking} of {len(rows)} can be reached and looked after"
+        )
 
 
 def check_plugins(settings: Settings) -> Iterator[Finding]:

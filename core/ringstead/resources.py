@@ -10,9 +10,9 @@ from ringstead.signing import SECRET
 
 
 def session_info(settings: Settings, registry: Registry | None = None) -> dict[str, Any]:
-    """The object storage, the signing secret and, where plugins are loaded, their transcribers."""
+    """The object storage, the signing keys and, where plugins are loaded, their transcribers."""
     return {
         BLOBS: open_blobs(settings),
-        SECRET: settings.secret(),
+        SECRET: settings.keys(),
         TRANSCRIBERS: {} if registry is None else registry.transcribers(),
     }

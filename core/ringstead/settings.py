@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,9 +18,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ringstead.keys import KeyRing
+
 PREFIX: Final = "RINGSTEAD_"
 CONFIG_VARIABLE: Final = "RINGSTEAD_CONFIG"
 DEFAULT_FILE: Final = Path("ringstead.toml")
+_SECRET: Final = ("secret_key", "old_secret_keys")
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -78,6 +80,11 @@ def _secret(value: object) -> object:
     return value
 
 
+def _secrets(value: object) -> object:
+    words = _words(value)
+    return tuple(_secret(word) for word in words) if isinstance(words, list | tuple) else words
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 
@@ -123,6 +130,9 @@ class Settings(BaseModel):
     )
     secret_key: Annotated[str, BeforeValidator(_secret)] = Field(
         "", description="Key that signs short-lived tokens. Default: made once and kept in var/secret."
+    )
+    old_secret_keys: Annotated[tuple[str, ...], BeforeValidator(_secrets)] = Field(
+        (), description="Earlier values of `secret_key`: what they signed or sealed is still read."
     )
     session_hours: int = Field(12, ge=1, le=24 * 90, description="Longest life of a sign-in, in hours.")
     session_idle_minutes: int = Field(
@@ -171,9 +181,13 @@ class Settings(BaseModel):
         port = self.public_port or (self.port if self.public_scheme == "http" else 443)
         return f"{self.public_scheme}://{host}" + ("" if port == _PORTS[self.public_scheme] else f":{port}")
 
+    def keys(self) -> KeyRing:
+        """The signing keys; one is made and kept in `var_dir/secret` (mode 0600) when none is set."""
+        return KeyRing(self.secret_key, self.old_secret_keys, self.var_dir / "secret")
+
     def secret(self) -> str:
-        """The signing key; makes and keeps one in `var_dir/secret` (mode 0600) when none is set."""
-        return self.secret_key or _kept_secret(self.var_dir / "secret")
+        """The key that signs now."""
+        return self.keys().current
 
 
 def load_settings(
@@ -223,7 +237,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Name, value and source of each setting, with secrets hidden, for people to read."""
     for name, value in settings.model_dump().items():
         text = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
-        if name == "secret_key" and text:
+        if name in _SECRET and text:
             text = "********"
         yield name, hide_password(text), settings.source(name)
 
@@ -335,24 +349,7 @@ def _repeated(name: str, given: object) -> str:
     if isinstance(given, str) and "://" in given:
         return repr(hide_password(given))
     # What should be an address and is none may still hold a password.
-    return "the given value" if name == "secret_key" or name.endswith("_url") else repr(given)
-
-
-def _kept_secret(path: Path) -> str:
-    """Read the secret, or make it: the first of several processes that start together wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text(encoding="ascii").strip()
+    return "the given value" if name in _SECRET or name.endswith("_url") else repr(given)
 
 
 def _type_name(annotation: Any) -> str:

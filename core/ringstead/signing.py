@@ -7,9 +7,10 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy.orm import Session
 
 from ringstead.db.session import Scope
+from ringstead.keys import KeyRing
 
 SECRET: Final = "ringstead.secret"
-"""Where a session's `info` holds the secret."""
+"""Where a session's `info` holds the deployment's `KeyRing`."""
 
 
 def sign(session: Session, purpose: str, payload: Mapping[str, str]) -> str:
@@ -28,4 +29,5 @@ def unsign(session: Session, purpose: str, token: str, max_age: int) -> dict[str
 
 def _serializer(session: Session, purpose: str) -> URLSafeTimedSerializer:
     scope: Scope = session.scope  # type: ignore[attr-defined]
-    return URLSafeTimedSerializer(session.info[SECRET], salt=f"{purpose}:{scope.partner_id}")
+    ring: KeyRing = session.info[SECRET]
+    return URLSafeTimedSerializer(ring.oldest_first(), salt=f"{purpose}:{scope.partner_id}")

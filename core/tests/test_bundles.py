@@ -19,6 +19,7 @@ from ringstead.tenancy.bundles import BundleError, apply_bundle, bundle_folders,
 from ringstead.tenancy.hosts import HOSTS_CHANNEL, HostDirectory
 from ringstead.tenancy.models import (
     Account,
+    Location,
     Membership,
     Organization,
     OrganizationSetting,
@@ -173,6 +174,40 @@ def test_differences_are_changed_and_named(database: Database, write: Writer, sl
     assert organization.features_version == version + 1, "one raise for all switches of an organization"
 
 
+def test_hours_holidays_and_limits_are_kept_as_the_console_keeps_them(
+    database: Database, write: Writer, slug: str
+) -> None:
+    said = (
+        'subscriber_limit = 5\nhours = { mon = "9-12, 13:00-17:30", sat = "22-6" }\n'
+        'holidays."2026-12-25" = "Christmas"\n'
+        'locations = [{ slug = "shop", name = "Shop", time_zone = "Europe/Paris", hours = { sun = "10-14" } }]'
+    )
+    lines = apply(database, write(('name = "Second"', f'name = "Second"\n{said}')))
+    assert "~ organization second: subscriber_limit 5" in lines
+    assert "~ setting second/core.hours: 3 entries" in lines
+    assert "~ location second/shop: time_zone Europe/Paris" in lines
+    assert apply(database, write()) == []
+    organization = organization_of(database, partner_of(database, slug), "second")
+    assert organization.subscriber_limit == 5
+    with database.run_as(organization.org_id) as session:
+        kept = {row.name: row.value for row in session.scalars(select(OrganizationSetting))}
+        shop = session.scalars(select(Location)).one()
+    assert kept["core.hours"] == [
+        ["mon", "09:00", "12:00"],
+        ["mon", "13:00", "17:30"],
+        ["sat", "22:00", "06:00"],
+    ]
+    assert kept["core.holidays"] == [["2026-12-25", "Christmas"]]
+    assert (shop.time_zone, shop.hours) == ("Europe/Paris", [["sun", "10:00", "14:00"]])
+    changed = apply(
+        database, write(("subscriber_limit = 5", "subscriber_limit = 0"), ('sat = "22-6"', 'sat = ""'))
+    )
+    assert changed == [
+        "~ organization second: subscriber_limit none",
+        "~ setting second/core.hours: 2 entries",
+    ]
+
+
 def test_what_the_bundle_does_not_name_stays(database: Database, write: Writer, slug: str) -> None:
     apply(database, write())
     partner = partner_of(database, slug)
@@ -322,6 +357,15 @@ def test_a_host_of_another_partner_is_refused(database: Database, write: Writer,
         ("features.sample = true", "features = 7", "organizations[0].features: must be a table, such as"),
         ('{ extension = "215", name = "Front desk" }', "7", "organizations[0].subscribers[1]: must be a table"),
         ('logo = "logo.svg"', 'logo = "logo.svg"\nradius = 99', "brand.radius: must be 0 to 16"),
+        ('name = "Second"', 'name = "Second"\nhours.mon = "9 to 5"',
+         "organizations[1].hours.mon: use periods such as 9-12"),
+        ('name = "Second"', 'name = "Second"\nhours.monday = "9-5"', "organizations[1].hours.monday: is not known"),
+        ('name = "Second"', 'name = "Second"\nholidays.christmas = ""',
+         "organizations[1].holidays.christmas: use a date"),
+        ('name = "Second"', 'name = "Second"\nsubscriber_limit = -1',
+         "organizations[1].subscriber_limit: must be 0 or more"),
+        ('name = "Second"', 'name = "Second"\nsubscriber_limit = "5"',
+         "organizations[1].subscriber_limit: must be a whole number"),
         ('name = "Second"', 'title = "Second"', "organizations[1].title: is not known; known: slug"),
         ('name = "Second"', 'name = "Second"\nhosts.sip = ["no host"]',
          "organizations[1].hosts.sip[0]: use a host name"),

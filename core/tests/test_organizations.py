@@ -144,6 +144,23 @@ def test_what_cannot_be_creates_nothing(
         assert not session.scalars(select(Organization)).all()
 
 
+def test_an_admin_outside_the_templates_extensions_is_said_before_anything_is_created(
+    desk: Client, org: Organization, partner: Partner, database: Database
+) -> None:
+    with database.run_as(org.org_id) as session:
+        session.add(NumberRange(partner_id=partner.id, kind="extension", first="300", last="399"))
+    desk.post_form(
+        f"/organizations/{org.org_id}/settings", {"do": "template", "template": "School"}, status=303
+    )
+    with database.in_partner(partner.id) as session:
+        template = session.scalars(select(OrganizationTemplate)).one()
+    form = {"admin_name": "Pip", "admin_email": "pip@example.com", "admin_extension": "100"}
+    page = make(desk, template=str(template.id), **form, status=422)
+    assert "300-399" in problem_at(page, "admin_extension")
+    with database.in_partner(partner.id) as session:
+        assert len(session.scalars(select(Organization)).all()) == 1
+
+
 def test_a_short_name_is_there_once(desk: Client) -> None:
     make(desk)
     assert "short name" in problem_at(make(desk, status=422), "slug")
@@ -175,7 +192,7 @@ def test_subscribers_get_what_the_ranges_hold(desk: Client, org: Organization, d
     path, numbers = f"/organizations/{org.org_id}", block()
     desk.post_form(f"{path}/numbers", {"kind": "did", "range": f"{numbers}00-01"}, status=303)
     desk.post_form(f"{path}/numbers", {"kind": "extension", "range": "200-201"}, status=303)
-    form = {"name": "Juno Birdsong", "extension": "300", "number": "+12125550114"}
+    form = {"name": "Juno Birdsong", "extension": "300", "number": f"{block()}00"}
     page = desk.post_form(f"{path}/subscribers/new", form, status=422)
     assert "outside" in problem_at(page, "extension")
     assert "none of the organization" in problem_at(page, "number")
@@ -323,10 +340,12 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     org: Organization,
     portal: Make,
     with_blobs: Database,
+    wsgi: Any,
     run_jobs: Make,
 ) -> None:
     juno = tenants.person(org, "Juno Birdsong")
     both = tenants.person(org, "Pip Larkspur")
+    fern = tenants.person(org, "Fern Castellan", "org_admin")
     twin = tenants.subscriber(tenants.organization(partner))
     with with_blobs.run_as(twin.org_id) as session:
         session.add(Membership(account_id=both.account.id, subscriber_id=twin.id, role="subscriber"))
@@ -339,13 +358,17 @@ def test_an_organization_is_removed_in_two_steps_and_exported_before(
     tab.get("/", status=303)
     desk.post_form(path, {"do": "remove", "sure": org.slug}, status=422)
     run_jobs()
+    mails = [path.read_text() for path in (wsgi.settings.var_dir / "mail").glob("*.eml")]
+    assert [fern.account.email in mail for mail in mails if "Your organization is closed" in mail].count(
+        True
+    ) == 1
     answer = desk.get(f"{path}/export.zip")
     with ZipFile(io.BytesIO(answer.body)) as archive:
         names = archive.namelist()
         people = [json.loads(line) for line in archive.read("rows/subscriber.jsonl").splitlines()]
         accounts = archive.read("rows/account.jsonl").decode()
         assert archive.read("files/voicemail/recordings/1") == b"sound"
-    assert {one["name"] for one in people} == {"Juno Birdsong", "Pip Larkspur"}
+    assert {one["name"] for one in people} == {"Juno Birdsong", "Pip Larkspur", "Fern Castellan"}
     assert "rows/location.jsonl" in names
     assert juno.account.email in accounts
     assert "hash" not in accounts

@@ -202,6 +202,17 @@ def test_everybody_is_signed_out_by_a_button(
         assert not session.scalars(select(WebSession).where(WebSession.account_id == juno.account.id)).all()
 
 
+def test_nobody_is_invited_without_end(
+    desk: tuple[Client, str], tenants: Tenants, org: Organization, run_jobs: Make, wsgi: Any
+) -> None:
+    client, base = desk
+    juno = tenants.person(org, "Juno Birdsong")
+    for _ in range(12):
+        client.post_form(f"{base}/{juno.subscriber.id}", {"do": "invite"}, status=303)  # type: ignore[union-attr]
+    run_jobs()
+    assert len(mails_to(wsgi, juno.account.email)) == 10
+
+
 def test_who_leaves_hands_over_the_number(
     desk: tuple[Client, str], tenants: Tenants, org: Organization, database: Database
 ) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from ringstead.db.base import new_id
+from ringstead.tenancy.hours import DAYS
 from ringstead.tenancy.models import (
     Account,
     Host,
@@ -54,6 +55,21 @@ ZONES = st.sampled_from(["Europe/Vienna", "America/New_York", "UTC"])
 LOCALES = st.sampled_from(["en", "de-AT", "fr"])
 REGIONS = st.fixed_dictionaries(
     {"core.time_zone": st.one_of(st.none(), ZONES), "core.locale": st.one_of(st.none(), LOCALES)}
+)
+PERIODS = st.lists(st.sampled_from(["09:00-12:00", "13:00-17:30", "22:00-06:00", "00:00-24:00"]), max_size=2)
+HOURS = st.dictionaries(st.sampled_from(DAYS), PERIODS, max_size=3).map(
+    lambda week: [[day, *period.split("-")] for day in DAYS for period in week.get(day, [])]
+)
+HOLIDAYS = st.dictionaries(st.dates(), st.one_of(st.just(""), NAMES), max_size=3).map(
+    lambda days: [[day.isoformat(), name] for day, name in sorted(days.items())]
+)
+KEPT = st.fixed_dictionaries(
+    {
+        "core.time_zone": st.one_of(st.none(), ZONES),
+        "core.locale": st.one_of(st.none(), LOCALES),
+        "core.hours": st.one_of(st.none(), HOURS),
+        "core.holidays": st.one_of(st.none(), HOLIDAYS),
+    }
 )
 STAFF = st.dictionaries(st.integers(0, 4), st.sampled_from(["partner_admin", "partner_support"]), max_size=3)
 PLUGINS = st.dictionaries(st.sampled_from(sorted(ALL_PLUGINS)), st.booleans(), max_size=4)
@@ -104,16 +120,19 @@ def organizations(draw: st.DrawFn) -> dict[str, Any]:
         max_size=3,
         unique_by=lambda group: group[0],
     )
+    places = st.tuples(st.one_of(st.none(), ZONES), st.one_of(st.none(), HOURS))
     return {
         "slug": draw(SLUGS),
         "name": draw(NAMES),
         "status": draw(st.sampled_from(["active", "active", "suspended", "leaving"])),
-        "settings": draw(REGIONS),
+        "settings": draw(KEPT),
+        "limit": draw(st.one_of(st.none(), st.integers(1, 1000))),
         "hosts": draw(st.lists(st.sampled_from(["sip", "portal"]), max_size=3)),
         "features": draw(PLUGINS),
         "people": draw(st.lists(people(), max_size=6, unique_by=lambda person: person["extension"])),
         "teams": draw(groups),
         "locations": draw(groups),
+        "places": draw(st.lists(places, min_size=3, max_size=3)),
     }  # fmt: skip
 
 
@@ -189,6 +208,7 @@ class PartnerMaker:
                 name=one["name"],
                 status=one["status"],
                 leaves_at=leaves_at,
+                subscriber_limit=one.get("limit"),
             )
         )
         self.add(
@@ -204,7 +224,8 @@ class PartnerMaker:
         )
         self.hosts(one["hosts"], org, f"o{number}.{self.slug}")
         places = [
-            Location(org_id=org, id=new_id(), slug=slug, name=name) for slug, name, _ in one["locations"]
+            Location(org_id=org, id=new_id(), slug=slug, name=name, time_zone=zone, hours=hours)
+            for (slug, name, _), (zone, hours) in zip(one["locations"], one.get("places", []), strict=False)
         ]
         teams = [Team(org_id=org, id=new_id(), slug=slug, name=name) for slug, name, _ in one["teams"]]
         self.add(*places, *teams)

@@ -39,7 +39,7 @@ def includeme(config: Configurator) -> None:
     """Add the security policy, forgery protection, `request.client_address` and the services of the sign-in pages."""
     settings: Settings = config.registry["ringstead.settings"]
     throttle = make_throttle(settings, config.registry["ringstead.database"])
-    config.registry["ringstead.secret"] = settings.secret()
+    config.registry["ringstead.keys"] = settings.keys()
     config.registry["ringstead.passwords"] = Passwords(settings.web_threads)
     config.registry["ringstead.throttle"] = throttle
     config.registry["ringstead.sign_in_guard"] = SignInGuard(throttle)

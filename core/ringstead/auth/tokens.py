@@ -7,6 +7,7 @@ from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ringstead.keys import KeyRing
 from ringstead.settings import Settings
 
 SESSION_COOKIE = "sid"
@@ -54,7 +55,7 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
 def signer(request: Request, purpose: str) -> Signer:
     """Signs short values for one purpose on one host, so that a value of one is worth nothing on another."""
     return Signer(
-        request.registry["ringstead.secret"],
+        _keys(request),
         salt=_salt(request, purpose),
         key_derivation="hmac",
         digest_method=hashlib.sha256,
@@ -63,7 +64,12 @@ def signer(request: Request, purpose: str) -> Signer:
 
 def timed_serializer(request: Request, purpose: str) -> URLSafeTimedSerializer:
     """Does the same for longer values, and knows how old they are."""
-    return URLSafeTimedSerializer(request.registry["ringstead.secret"], salt=_salt(request, purpose))
+    return URLSafeTimedSerializer(_keys(request), salt=_salt(request, purpose))
+
+
+def _keys(request: Request) -> list[str]:
+    ring: KeyRing = request.registry["ringstead.keys"]
+    return ring.oldest_first()
 
 
 def _salt(request: Request, purpose: str) -> str:

@@ -11,6 +11,7 @@ from ringstead.cli.audit import audit
 from ringstead.cli.db import db
 from ringstead.cli.demo import demo
 from ringstead.cli.doctor import doctor
+from ringstead.cli.keys import keys
 from ringstead.cli.nodes import nodes
 from ringstead.cli.partners import hosts, partners
 from ringstead.cli.plugins import plugins
@@ -45,6 +46,7 @@ for command in (
     db,
     hosts,
     jobs,
+    keys,
     mail,
     nodes,
     partners,
@@ -64,12 +66,20 @@ def main() -> None:
 
     from ringstead.db.embedded import EmbeddedPostgresError
     from ringstead.db.migrate import MigrationFailed
+    from ringstead.keys import KeysUnusable
     from ringstead.serving import PortTaken
     from ringstead.settings import SettingsError
 
     try:
         cli(prog_name="ringstead")
-    except (SettingsError, EmbeddedPostgresError, MigrationFailed, PortTaken, PermissionError) as error:
+    except (
+        SettingsError,
+        EmbeddedPostgresError,
+        MigrationFailed,
+        PortTaken,
+        KeysUnusable,
+        PermissionError,
+    ) as error:
         click.echo(f"ringstead: {error}", err=True)
         sys.exit(EXIT_UNUSABLE)
     except OperationalError as error:

@@ -74,13 +74,14 @@ def rekey(name: str) -> None:
 @click.option("--key", help="What the portal presents there, as `Authorization: Bearer`.")
 def adapter(name: str, url: str | None, key: str | None) -> None:
     """Say where the portal reaches a switch's adapter, for lamps, calls and recordings. Without URL: nowhere."""
+    from ringstead.sealing import seal
     from ringstead.switch.nodes import set_adapter
     from ringstead.switch.telling import check_adapter_url
 
     try:
         checked = None if url is None else check_adapter_url(url)
         with _operator(f"say where the adapter of the switch {name} is") as session:
-            set_adapter(session, name, checked, key)
+            set_adapter(session, name, checked, seal(load_settings().keys(), key) if key else None)
     except (LookupError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -17,11 +17,12 @@ from ringstead.console.rights import CREATE
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantSession
 from ringstead.jobs import defer
+from ringstead.mail import queue_mail
 from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.console import of_partner
 from ringstead.tenancy.leaving import EXPORT_KEY, GRACE, export_organization, remove_organization
-from ringstead.tenancy.models import Organization, Subscriber, WebSession
+from ringstead.tenancy.models import Account, Membership, Organization, Subscriber, WebSession
 from ringstead.web.blob_files import BlobFile, blob_response
 
 _ = translations("ringstead")
@@ -114,9 +115,20 @@ def _leave(request: Request, session: TenantSession, own: Organization) -> None:
         return
     own.status, own.leaves_at = "leaving", datetime.now(UTC) + GRACE
     session.execute(delete(WebSession).where(WebSession.org_id == own.org_id))
+    _tell_admins(request, session, own)
     defer(session, EXPORT, org_id=own.org_id, queueing_lock=f"{EXPORT}:{own.org_id}")
     audit.record(request, LEAVES, target=own.name, session=session)
     request.flash(_("${name} is closed, and its export is being made.") % {"name": own.name})
+
+
+def _tell_admins(request: Request, session: TenantSession, own: Organization) -> None:
+    """Mail those who look after the organization: what nobody may hear in a support session is in the export, too."""
+    admins = select(Account).join(Membership, Membership.account_id == Account.id)
+    for account in session.scalars(
+        admins.where(Membership.role == "org_admin", Account.status == "active").distinct()
+    ):
+        values = {"name": account.name, "actor": request.tenant.account.name, "organization": own.name}
+        queue_mail(session, to=account.email, template="core/mail/organization_closed", values=values)
 
 
 def _keep(request: Request, session: TenantSession, own: Organization) -> None:

@@ -120,12 +120,21 @@ def _furnish(request: Request, made: Organization, wanted: Wanted) -> None:
             organization.subscriber_limit = wanted.limit
         set_for_organization(session, declared, "core.time_zone", wanted.time_zone)
         set_for_organization(session, declared, "core.region", wanted.region)
-        if wanted.dids is not None:
-            ranges.add_range(session, "did", *wanted.dids)
+        if wanted.dids is not None and ranges.add_range(session, "did", *wanted.dids) is None:
+            request.flash(_("Its numbers were taken meanwhile. Give it others."), "warn")
         if wanted.admin is not None:
-            admin = changes.create(request, session, wanted.admin)
-            if not isinstance(admin, dict):
-                changes.invite(request, session, admin)
+            _let_admin_in(request, session, wanted.admin)
+
+
+def _let_admin_in(request: Request, session: TenantSession, admin: changes.Person) -> None:
+    made = changes.create(request, session, admin)
+    if isinstance(made, dict):
+        request.flash(
+            _("${name} could not be created. Try it on the list of subscribers.") % {"name": admin.name},
+            "warn",
+        )
+    else:
+        changes.invite(request, session, made)
 
 
 def _read(request: Request, typed: dict[str, str], errors: dict[str, Any]) -> Wanted | None:
@@ -141,15 +150,16 @@ def _read(request: Request, typed: dict[str, str], errors: dict[str, Any]) -> Wa
     except ValueError:
         errors["slug"] = _("Use 1 to 40 lower-case letters, digits and hyphens.")
     zone, region = _place(request, typed, errors)
+    content = _content(request, typed["template"], errors)
     found = Wanted(
         name,
         slug,
-        _content(request, typed["template"], errors),
+        content,
         zone,
         region,
         read_limit(typed["limit"], errors),
         _dids(request, typed, region, errors),
-        _admin(typed, errors),
+        _admin(typed, content, errors),
     )
     return None if errors else found
 
@@ -202,24 +212,25 @@ def _dids(
     found = read_range("did", typed["dids"], region)
     if found is None:
         errors["dids"] = _("Enter the first and the last number, such as +12125550100-+12125550149.")
-    else:
-        # In a session of its own: whoever asks holds others up until the end of the transaction, and would hold up
-        # the one below that takes the numbers.
-        with request.database.in_partner(request.site.partner.id) as session:
-            is_taken = ranges.range_is_taken(session, *found)
-        if is_taken:
-            errors["dids"] = _("Some of these numbers are in use or belong elsewhere.")
-            found = None
+    elif ranges.range_is_taken(request.db, *found):
+        errors["dids"] = _("Some of these numbers are in use or belong elsewhere.")
+        found = None
     return found
 
 
-def _admin(typed: dict[str, str], errors: dict[str, Any]) -> changes.Person | None:
+def _admin(typed: dict[str, str], content: Any, errors: dict[str, Any]) -> changes.Person | None:
     if not typed["admin_email"] and not typed["admin_name"]:
         return None
     words = {name: typed[f"admin_{name}"] for name in ("name", "email", "extension")}
     person, problems = read_person({**words, "role": "org_admin"}, "US", {})
     if not words["email"]:
         problems["email"] = _("Enter an email address, such as name@example.com.")
+    bounds = content.get("extensions", [])
+    extension = words["extension"]
+    if bounds and not any(len(extension) == len(a) and a <= extension <= b for a, b in bounds):
+        within = ", ".join(f"{first}-{last}" for first, last in bounds)
+        outside = _("The template has the extensions ${ranges}. Choose one of them.")
+        problems.setdefault("extension", outside % {"ranges": within})
     errors.update({f"admin_{field}": why for field, why in problems.items()})
     return person
 

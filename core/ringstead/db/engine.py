@@ -97,6 +97,11 @@ class Database:
             )
             yield session
 
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What every tenant session carries for the rooms above (`Session.info`)."""
+        return self._info
+
     def dispose(self) -> None:
         """Close every pooled connection."""
         for name in ("app_engine", "operator_engine"):

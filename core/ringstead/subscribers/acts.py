@@ -1,7 +1,8 @@
 """The buttons of a profile: suspend, let in again, invite, sign out, remove, and what features add."""
 
-from typing import Any
+from typing import Any, Final
 
+from limits import RateLimitItemPerDay
 from pyramid.httpexceptions import HTTPForbidden, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -10,6 +11,7 @@ from sqlalchemy import delete, select
 from ringstead import audit
 from ringstead.api import TenantContext, translations
 from ringstead.auth.answers import Banner, refused
+from ringstead.auth.throttle import Charge, Throttle
 from ringstead.db.session import TenantSession
 from ringstead.plugins.enablement import enabled_plugins
 from ringstead.privacy import PrivacyFailed
@@ -18,6 +20,8 @@ from ringstead.subscribers.desk import MANAGE, Desk, desk_of, session_of
 from ringstead.tenancy.models import Membership, Subscriber, WebSession
 
 _ = translations("ringstead")
+# For one subscriber: their mailbox is not ours to fill.
+INVITATIONS: Final = RateLimitItemPerDay(10)
 HELPED = audit.declare_action("subscriber.helped", _("Did something for a subscriber"))
 SIGNED_OUT = audit.declare_action("subscriber.signed-out", _("Signed a subscriber out everywhere"))
 
@@ -59,6 +63,10 @@ def _ask_right(context: TenantContext) -> None:
 
 
 def _invite(request: Request, session: TenantSession, subscriber: Subscriber) -> None:
+    throttle: Throttle = request.registry["ringstead.throttle"]
+    if throttle.take([Charge(INVITATIONS, ("core.invite", str(subscriber.org_id), str(subscriber.id)))]):
+        request.flash(_("${name} was invited often enough today.") % {"name": subscriber.name}, "warn")
+        return
     emails = changes.invite(request, session, subscriber)
     if emails:
         request.flash(_("An invitation is on its way to ${emails}.") % {"emails": ", ".join(emails)})

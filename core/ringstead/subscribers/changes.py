@@ -46,7 +46,10 @@ class Person:
 
 
 def problems_of(session: TenantSession, person: Person, but: Subscriber | None = None) -> Problems:
-    """What keeps a person from being created, or `but` from becoming so, by field."""
+    """What keeps a person from being created, or `but` from becoming so, by field.
+
+    Who then writes, holds the organization first, and the numbers if there is one (`ranges.hold_numbers`).
+    """
     found: Problems = {}
     own = None if but is None else but.id
     if _has(session, Subscriber.extension == person.extension, own):
@@ -95,6 +98,8 @@ def create(request: Request, session: TenantSession, person: Person) -> Subscrib
     if seats_left(session, organization) == 0:
         full = _("The organization has as many subscribers as it may have: ${n}.")
         return {"name": full % {"n": organization.subscriber_limit}}
+    if person.number is not None:
+        ranges.hold_numbers(session)
     problems = problems_of(session, person)
     if problems:
         return problems
@@ -115,6 +120,8 @@ def change(request: Request, session: TenantSession, subscriber: Subscriber, per
     )
     hold_organization(session)
     before = described(session, subscriber)
+    if person.number not in (None, subscriber.number):
+        ranges.hold_numbers(session)
     problems = problems_of(session, person, but=subscriber)
     if problems:
         return problems

@@ -23,7 +23,7 @@ from ringstead.api import translations
 from ringstead.db.base import new_id
 from ringstead.db.session import TenantSession
 from ringstead.preferences.store import load
-from ringstead.subscribers import accounts, changes, forms
+from ringstead.subscribers import accounts, changes, forms, ranges
 from ringstead.subscribers.changes import Person
 from ringstead.subscribers.editing import locations_of
 from ringstead.tenancy.models import Account, Membership, Subscriber, SubscriberImport
@@ -150,6 +150,8 @@ def apply(request: Request, session: TenantSession, batch: SubscriberImport, inv
     """
     organization = changes.hold_organization(session)
     wanted = [line for line in batch.lines if not line["problems"]]
+    if any(line["typed"].get("number") for line in wanted):
+        ranges.hold_numbers(session)
     people = check(request, session, wanted)
     left = changes.seats_left(session, organization)
     if left is not None and len(wanted) > left:

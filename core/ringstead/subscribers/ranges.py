@@ -89,6 +89,15 @@ def _within(column: Any, row: NumberRange) -> tuple[Any, ...]:
     return func.length(column) == len(row.first), text_of >= row.first, text_of <= row.last
 
 
+def hold_numbers(session: TenantSession) -> None:
+    """Wait for whoever is about to take numbers anywhere, and let others wait until the end of this transaction.
+
+    Between asking whether a number is free and taking it. Not in two transactions of one request: the second would wait
+    for the first for ever.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ringstead numbers'))"))
+
+
 def number_is_taken(session: TenantSession, number: str, but: UUID | None = None) -> bool:
     """Whether any subscriber of this installation has a number (E.164), or a range of another organization holds it.
 
@@ -103,8 +112,10 @@ def add_range(session: TenantSession, kind: Kind, first: str, last: str) -> Numb
     session.execute(
         select(Organization.org_id).where(Organization.org_id == session.org_id).with_for_update()
     )
-    if kind == "did" and _are_taken(session, first, last):
-        return None
+    if kind == "did":
+        hold_numbers(session)
+        if _are_taken(session, first, last):
+            return None
     mine = ranges_of(session, kind)
     if any(len(row.first) == len(first) and row.first <= last and row.last >= first for row in mine):
         return None

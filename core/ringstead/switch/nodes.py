@@ -12,14 +12,16 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ringstead.db.base import Base, CreatedAt, new_id
+from ringstead.sealing import declare_sealed
 
 _KEY_BYTES = 32
+declare_sealed("switch_node", "adapter_key")
 
 
 class SwitchNodeRow(Base):
     """A switch. Only the SHA-256 of its key is stored. `partner_id` None: it carries the calls of every partner.
 
-    `adapter_url` and `adapter_key` are where and by which word the portal speaks to it.
+    `adapter_url` and `adapter_key` (sealed) are where and by which word the portal speaks to it.
     """
 
     __tablename__ = "switch_node"
@@ -88,7 +90,7 @@ def rekey_node(session: Session, name: str) -> str:
 
 
 def set_adapter(session: Session, name: str, url: str | None, key: str | None) -> None:
-    """Say where a node's adapter is (None: it has none). Raises LookupError for an unknown name."""
+    """Say where a node's adapter is (None: it has none); `key` comes sealed. Raises LookupError for an unknown name."""
     row = session.scalars(select(SwitchNodeRow).where(SwitchNodeRow.name == name)).one_or_none()
     if row is None:
         raise LookupError(f"there is no switch node {name!r}; `ringstead nodes list` shows them")

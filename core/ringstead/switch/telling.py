@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from ringstead.db.engine import Database
+from ringstead.sealing import CannotUnseal, unseal
+from ringstead.signing import SECRET
 from ringstead.switch.nodes import SwitchNodeRow
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ class SwitchRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """The adapter of a switch node."""
+    """The adapter of a switch node. `key` is None when it was sealed with a key that is not known here."""
 
     node: str
     url: str
-    key: str
+    key: str | None
 
     def tell(self, message: str, body: Mapping[str, Any], key: str) -> None:
         """Send a message. Raises `SwitchAway` or `SwitchRefused`."""
@@ -72,6 +74,8 @@ class Adapter:
     def _client(self) -> "httpx.Client":
         import httpx
 
+        if self.key is None:
+            raise SwitchAway(f"the key of {self.node}'s adapter cannot be read; see `ringstead keys list`")
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         return httpx.Client(timeout=TIMEOUT, headers=headers, follow_redirects=False, trust_env=False)
 
@@ -155,5 +159,13 @@ def _read(database: Database, which: Any) -> list[Adapter]:
         .where(SwitchNodeRow.adapter_url.is_not(None), which)
         .order_by(SwitchNodeRow.name)
     )
+    ring: Any = database.info.get(SECRET)
     with database.app_engine.connect() as connection:
-        return [Adapter(name, url or "", key or "") for name, url, key in connection.execute(rows)]
+        return [Adapter(name, url or "", _key(ring, key)) for name, url, key in connection.execute(rows)]
+
+
+def _key(ring: Any, stored: str | None) -> str | None:
+    try:
+        return unseal(ring, stored) if stored else ""
+    except CannotUnseal:  # this switch waits until an operator has mended it; the others are told
+        return None

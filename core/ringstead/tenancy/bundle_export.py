@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ringstead.tenancy.bundle_schema import BundlePart, OrganizationPart
+from ringstead.tenancy.bundle_settings import written_hours, written_setting
 from ringstead.tenancy.bundle_source import spell
 from ringstead.tenancy.models import (
     Account,
@@ -113,11 +114,8 @@ def _status(status: str) -> bool | None:
 def _partner(session: Session, partner: Partner) -> dict[str, Any]:
     stored = select(PartnerSetting.name, PartnerSetting.value).where(PartnerSetting.partner_id == partner.id)
     settings = {row.name: row.value for row in session.execute(stored)}
-    return _values_of(slug=partner.slug, name=partner.name, **_region(settings))
-
-
-def _region(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {"locale": settings.get("core.locale"), "time_zone": settings.get("core.time_zone")}
+    region = {field: written_setting(field, settings) for field in ("locale", "time_zone")}
+    return _values_of(slug=partner.slug, name=partner.name, **region)
 
 
 def _brand(_session: Session, partner: Partner) -> dict[str, Any]:
@@ -282,6 +280,8 @@ def _locations(reading: Reading) -> list[dict[str, Any]]:
         _values_of(
             slug=location.slug,
             name=location.name,
+            time_zone=location.time_zone,
+            hours=written_hours(location.hours),
             managers=reading.sorted_extensions(
                 one.subscriber_id for one in managers if one.location_id == location.id
             ),
@@ -337,9 +337,12 @@ def _accounts(person: Subscriber, opened_by: list[tuple[Account, Membership]]) -
 ORGANIZATION_FIELDS: Final[Mapping[str, Callable[[Reading], Any]]] = {
     "slug": lambda reading: reading.row.slug,
     "name": lambda reading: reading.row.name,
-    "locale": lambda reading: _region(reading.settings)["locale"],
-    "time_zone": lambda reading: _region(reading.settings)["time_zone"],
+    "locale": lambda reading: written_setting("locale", reading.settings),
+    "time_zone": lambda reading: written_setting("time_zone", reading.settings),
     "suspended": lambda reading: _status(reading.row.status),
+    "subscriber_limit": lambda reading: reading.row.subscriber_limit,
+    "hours": lambda reading: written_setting("hours", reading.settings),
+    "holidays": lambda reading: written_setting("holidays", reading.settings),
     "hosts": lambda reading: _by_kind(reading.hosts, "sip", "portal"),
     "features": _features,
     "locations": _locations,

@@ -138,6 +138,7 @@ def _read(path: Path, most: int, flags: int = 0) -> bytes:
 
 # What a type that is wrong should be; pydantic's own words are for programmers.
 _WANTED: Final = {
+    "int_type": "must be a whole number, without quotes",
     "bool_type": "must be true or false, without quotes",
     "dict_type": "must be a table, such as [brand]",
     "model_type": 'must be a table, such as { slug = "sales", name = "Sales" }',
@@ -159,6 +160,8 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
                 yield key, f"must be text in quotes{example}"
             case "literal_error":
                 yield key, f"must be {detail['ctx']['expected']}".replace("'", '"')
+            case "greater_than_equal":
+                yield key, f"must be {detail['ctx']['ge']} or more"
             case kind:
                 yield key, _WANTED.get(kind) or detail["msg"].removeprefix("Value error, ")
 

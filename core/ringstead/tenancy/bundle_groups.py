@@ -17,6 +17,7 @@ from ringstead.tenancy.bundle_schema import (
     SubscriberPart,
     TeamPart,
 )
+from ringstead.tenancy.bundle_settings import stored_hours
 from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import Location, Team
 
@@ -80,6 +81,18 @@ def _location(rows: Rows, org: str, part: LocationPart, at: Key) -> Iterator[Cha
 
     known = rows.locations.get((org, part.slug))
     yield from _group("location", org, part, known, at, create)
+    wanted = {
+        "time_zone": part.time_zone,
+        "hours": None if part.hours is None else stored_hours(part.hours.model_dump()),
+    }
+    for field, value in wanted.items():
+        if value is not None and (known is None or getattr(known, field) != value):
+
+            def store(_session: Session, rows: Rows, field: str = field, value: Any = value) -> None:
+                setattr(rows.locations[org, part.slug], field, value)
+
+            said = value if isinstance(value, str) else f"{len(value)} periods"
+            yield Change("~", "location", f"{org}/{part.slug}", f"{field} {said}", (*at, field), store)
     for i, extension in enumerate(dict.fromkeys(part.managers)):
         person = rows.subscribers.get((org, extension))
         if known is not None and person is not None and (known.id, person.id) in rows.managers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -18,8 +18,10 @@ from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_groups import group_changes, refuse_unknown
 from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
 from ringstead.tenancy.bundle_schema import MemberPart, OrganizationPart, StaffPart, SubscriberPart
+from ringstead.tenancy.bundle_settings import SETTINGS
 from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import (
+    Organization,
     OrganizationFeature,
     OrganizationSetting,
     Partner,
@@ -29,7 +31,6 @@ from ringstead.tenancy.models import (
 )
 from ringstead.theming.brand import Brand, InvalidBrand
 
-_SETTINGS: Final = {"locale": "core.locale", "time_zone": "core.time_zone"}
 Named = PartnerSetting | PartnerFeature | OrganizationSetting | OrganizationFeature
 
 
@@ -185,12 +186,27 @@ class _Planner:
         self._status(
             "organization", part.slug, part.suspended, known, at, lambda rows: rows.organizations[part.slug]
         )
+        self._limit(part, known, at)
         self._settings(part, at, part.slug, part.slug)
         self.hosts(part, at)
         self._features(part, at)
         for i, person in enumerate(part.subscribers):
             self._subscriber(part.slug, person, (*at, "subscribers", i))
         self.changes += group_changes(self.rows, part, at)
+
+    def _limit(self, part: OrganizationPart, known: Organization | None, at: Key) -> None:
+        """How many subscribers it may have; 0: as many as there come."""
+        if part.subscriber_limit is None:
+            return
+        limit = part.subscriber_limit or None
+        if limit == (None if known is None else known.subscriber_limit):
+            return
+
+        def store(_session: Session, rows: Rows) -> None:
+            rows.organizations[part.slug].subscriber_limit = limit
+
+        said = f"subscriber_limit {limit or 'none'}"
+        self._change("organization", part.slug, said, (*at, "subscriber_limit"), store)
 
     def _features(self, part: OrganizationPart, at: Key) -> None:
         known = self.rows.organizations.get(part.slug)
@@ -293,13 +309,16 @@ class _Planner:
         self._change(thing, name, "suspended" if suspended else "active", (*at, "suspended"), store)
 
     def _settings(self, part: Any, at: Key, name: str, org: str | None) -> None:
-        for field_name, setting in _SETTINGS.items():
-            value = getattr(part, field_name)
-            owner = self.rows.partner if org is None else self.rows.organizations.get(org)
-            if value is None or (owner is not None and self.rows.settings.get((owner.id, setting)) == value):
+        given = part.model_dump(include={kept.field for kept in SETTINGS}, exclude_none=True)
+        owner = self.rows.partner if org is None else self.rows.organizations.get(org)
+        for kept in SETTINGS:
+            if kept.field not in given:
+                continue
+            setting, value = kept.name, kept.stored(given[kept.field])
+            if owner is not None and self.rows.settings.get((owner.id, setting)) == value:
                 continue
 
-            def store(session: Session, rows: Rows, setting: str = setting, value: str = value) -> None:
+            def store(session: Session, rows: Rows, setting: str = setting, value: Any = value) -> None:
                 if org is None:
                     key = {"partner_id": rows.partner_id, "name": setting}
                     _upsert(session, PartnerSetting, key, {"value": value})
@@ -307,7 +326,8 @@ class _Planner:
                     key = {"org_id": rows.organizations[org].org_id, "name": setting}
                     _upsert(session, OrganizationSetting, key, {"value": value})
 
-            self._change("setting", f"{name}/{setting}", value, (*at, field_name), store)
+            said = value if isinstance(value, str) else f"{len(value)} entries"
+            self._change("setting", f"{name}/{setting}", said, (*at, kept.field), store)
 
     def _update(
         self,

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ringstead.tenancy import fields
+from ringstead.tenancy import bundle_settings, fields
 from ringstead.tenancy.bundle_source import Key
+from ringstead.tenancy.hours import MOST_HOLIDAYS
 
 Slug = Annotated[str, AfterValidator(fields.slug)]
 Name = Annotated[str, AfterValidator(fields.display_name)]
@@ -17,6 +18,10 @@ Extension = Annotated[str, AfterValidator(fields.extension)]
 HostName = Annotated[str, AfterValidator(fields.host)]
 Zone = Annotated[str, AfterValidator(fields.time_zone)]
 LocaleName = Annotated[str, AfterValidator(fields.locale)]
+Day = Annotated[str, AfterValidator(bundle_settings.day)]
+HolidayName = Annotated[str, AfterValidator(bundle_settings.holiday_name)]
+Holidays = Annotated[dict[Day, HolidayName], Field(max_length=MOST_HOLIDAYS)]
+_day = AfterValidator(bundle_settings.opening_hours)
 Features = dict[Annotated[str, AfterValidator(fields.plugin_name)], bool]
 
 
@@ -92,11 +97,25 @@ class TeamPart(Part):
     members: list[Extension] = []
 
 
+class HoursPart(Part):
+    """`hours`: a text for each day that is not closed, such as `9-12, 13:00-17:30`."""
+
+    mon: Annotated[str, _day] | None = None
+    tue: Annotated[str, _day] | None = None
+    wed: Annotated[str, _day] | None = None
+    thu: Annotated[str, _day] | None = None
+    fri: Annotated[str, _day] | None = None
+    sat: Annotated[str, _day] | None = None
+    sun: Annotated[str, _day] | None = None
+
+
 class LocationPart(Part):
     """One of `locations`: known by its slug. Who is there is said by the subscribers."""
 
     slug: Slug
     name: Name
+    time_zone: Zone | None = None
+    hours: HoursPart | None = None
     managers: list[Extension] = []
 
 
@@ -115,6 +134,9 @@ class OrganizationPart(Part):
     locale: LocaleName | None = None
     time_zone: Zone | None = None
     suspended: bool | None = None
+    subscriber_limit: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    hours: HoursPart | None = None
+    holidays: Holidays | None = None
     hosts: OrganizationHosts = OrganizationHosts()
     features: Features = {}
     locations: list[LocationPart] = []

@@ -125,5 +125,9 @@ def _inline(values: Mapping[str, Any]) -> Any:
     inline = tomlkit.inline_table()
     for key, value in values.items():
         is_tables = isinstance(value, list) and value and isinstance(value[0], dict)
-        inline.append(key, [_inline(one) for one in value] if is_tables else value)
+        inline.append(key, [_inline(one) for one in value] if is_tables else _simple(value))
     return inline
+
+
+def _simple(value: Any) -> Any:
+    return _inline(value) if isinstance(value, dict) else value

@@ -549,6 +549,7 @@ def test_every_core_template_makes_a_mail(
                 "reason": "Ticket 4821",
                 "extension": "214",
                 "is_new": True,
+                "organization": "Bramble & Finch",
             }
             queue_mail(session, to="juno@example.com", template=f"core/mail/{name}", values=values)
     run_mail(server[1])

@@ -59,10 +59,7 @@ def _ranges() -> None:
 
 
 def _numbers_are_taken() -> None:
-    """A number rings at one place of the whole installation. The answer says no more than yes or no.
-
-    Whoever asks is about to take them, so askers wait for one another until the end of their transactions.
-    """
+    """A number rings at one place of the whole installation. The answer says no more than yes or no."""
     op.execute("""
         CREATE INDEX ix_subscriber_number ON subscriber (length(number), (number COLLATE "C"))
         WHERE number IS NOT NULL
@@ -80,7 +77,6 @@ def _numbers_are_taken() -> None:
             v_partner text := coalesce(current_setting('ringstead.partner_id', true), '');
             v_taken boolean;
         BEGIN
-            PERFORM pg_advisory_xact_lock(hashtext('ringstead numbers'));
             PERFORM set_config('ringstead.org_id', '', true), set_config('ringstead.partner_id', '', true);
             v_taken := EXISTS (
                     SELECT FROM subscriber s
