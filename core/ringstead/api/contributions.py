@@ -6,10 +6,10 @@ the plugin's name: `calllogs.list`, `calllogs:call:read`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 

@@ -11,14 +11,12 @@ from ringstead import audit
 from ringstead.api import NavItem, Permission, Route, TenantContext, translations
 from ringstead.auth.answers import Banner, refused
 from ringstead.console.brand_form import LABELS, MOST_UPLOADED, TEXTS, Draft, read_draft, standing
+from ringstead.console.brand_preview import pictures, preview_values
 from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of, queried
 from ringstead.tenancy.models import Partner
 from ringstead.theming import FONTS, LOGOS, Brand, InvalidBrand
 from ringstead.theming.brand import BrandCache
-from ringstead.theming.derive import TEXT
-from ringstead.theming.readability import readability
-from ringstead.theming.repair import on_white, readable_as_given
 from ringstead.theming.sheet import draft_css
 from ringstead.theming.values import CHECKS, MAX_RADIUS
 from ringstead.theming.versions import (
@@ -29,6 +27,7 @@ from ringstead.theming.versions import (
     list_versions,
     save_brand,
     stored_brand,
+    version_in_force,
 )
 from ringstead.web.i18n import Translations, language_name
 
@@ -52,17 +51,6 @@ EXAMPLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A colour as it was typed: how it reads on white, and the nearest that needs no adjusting there ('' if none)."""
-
-    field: str
-    title: str
-    color: str
-    ratio: float
-    nearest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Looks:
     """What a style sheet is made of."""
 
@@ -80,13 +68,13 @@ def permissions() -> list[Permission]:
 def routes() -> list[Route]:
     """The page with its form, and the style sheet of a draft."""
     more: Any = {"permission": MANAGE.name, "site": "console"}
-    page: Any = {"pattern": "/brand", "renderer": "core/console_brand.pt", **more}
+    page: Any = {"pattern": "/branding", "renderer": "core/console_brand.pt", **more}
     return [
         Route(name="core.console.brand", view=show, **page),
         Route(
             name="core.console.brand.change", view=change, methods=("POST",), uploads=MOST_UPLOADED, **page
         ),
-        Route(name="core.console.brand.draft", pattern="/brand-draft.css", view=draft_sheet, **more),
+        Route(name="core.console.brand.draft", pattern="/branding/draft.css", view=draft_sheet, **more),
     ]
 
 
@@ -106,13 +94,13 @@ def navigation() -> list[NavItem]:
 
 
 def show(_context: TenantContext, request: Request) -> dict[str, Any]:
-    """`GET /brand`. `before` is the last version of the page of versions before."""
+    """`GET /branding`. `before` is the last version of the page of versions before."""
     brand = _in_force(request, _partner(request))
     return _values(request, brand, standing(brand))
 
 
 def change(context: TenantContext, request: Request) -> Any:
-    """`POST /brand` with the form's fields and `do` save, or preview (also by `use_color`, `use_accent`, `example`),
+    """`POST /branding` with the form's fields and `do` save, or preview (also by `use_color`, `use_accent`, `example`),
     which saves nothing; or with `do` restore and a `version`."""
     do = request.POST.get("do", "preview")
     partner = _partner(request, lock=do != "preview")
@@ -123,6 +111,8 @@ def change(context: TenantContext, request: Request) -> Any:
     if do == "preview":
         if request.headers.get("HX-Request") == "true":
             request.override_renderer = "core/console_brand_preview.pt"
+            problems = [(LABELS.get(name, name), why) for name, why in draft.errors.items()]
+            return {**preview_values(request, draft), "problems": problems}
         return _values(request, brand, draft, is_draft=True)
     if do != "save":
         raise unknown_act()
@@ -138,7 +128,7 @@ def change(context: TenantContext, request: Request) -> Any:
 
 
 def draft_sheet(_context: TenantContext, request: Request) -> Response:
-    """`GET /brand-draft.css` with `color`, `accent`, `radius` and `font`: the colours of a draft, for its preview."""
+    """`GET /branding/draft.css` with `color`, `accent`, `radius` and `font`: a draft's colours, for its preview."""
     given: dict[str, Any] = {name: queried(request, name) for name in ("color", "accent", "font")}
     radius = queried(request, "radius")
     given["radius"] = int(radius) if radius.isdecimal() and len(radius) < 4 else -1
@@ -156,14 +146,14 @@ def _save(
         save_brand(request.db, partner, brand, context.account, note)
     except Unchanged:
         request.flash(_("The brand is as it was. Nothing changed."), "info")
-        return HTTPSeeOther("/brand")
+        return HTTPSeeOther("/branding")
     action = RESTORED_ONE if note == RESTORED else SAVED
     audit.record(
         request, action, target=brand.name, detail=audit.changed(_told(before), _told(brand.to_mapping()))
     )
     forget_after_commit(request)
     request.flash(_("Published. Every portal shows it from now on."))
-    return HTTPSeeOther("/brand")
+    return HTTPSeeOther("/branding")
 
 
 def _restore(context: TenantContext, request: Request, partner: Partner, brand: Brand) -> Any:
@@ -211,45 +201,24 @@ def _values(
     before = queried(request, "before")
     versions = list_versions(request.db, id_of(before) if before else None)
     older = versions[PAGE_SIZE - 1].id if len(versions) > PAGE_SIZE else None
-    lines = readability(draft.brand)
-    shown = draft.brand
+    older_url = request.route_path("core.console.brand", _query={"before": str(older)}) if older else None
     return {
+        **preview_values(request, draft),
         "typed": draft.typed,
         "errors": draft.errors,
         "labels": LABELS,
         "offer": draft.offer,
-        "draft": shown,
         "is_draft": is_draft,
+        "lost": draft.uploaded,
+        "pictures": pictures(draft, brand),
         "base": brand.digest,
-        "standing": brand,
-        "sheet": request.route_path(
-            "core.console.brand.draft",
-            _query={"color": shown.color, "accent": shown.accent, "radius": shown.radius, "font": shown.font},
-        ),
-        "lines": lines,
-        "all_pass": all(line.passes for line in lines),
-        "given": _given(shown),
         "fonts": [(name, FONT_TITLES[name]) for name in FONTS],
         "most_radius": MAX_RADIUS,
         "languages": [(tag, language_name(tag)) for tag in catalogues.languages],
         "examples": EXAMPLES,
         "versions": versions[:PAGE_SIZE],
-        "older_url": request.route_path("core.console.brand", _query={"before": str(older)})
-        if older
-        else None,
-        "is_newest": not before,
+        "in_force": version_in_force(request.db, _partner(request)),
+        "older_url": older_url,
         "banner": None,
         **more,
     }
-
-
-def _given(brand: Brand) -> list[Given]:
-    """The colours that are adjusted on light pages, with what would do as it is."""
-    found = []
-    for name in ("color", "accent"):
-        color: str = getattr(brand, name)
-        ratio = on_white(color)
-        is_same = name == "accent" and color == brand.color
-        if ratio < TEXT and not is_same:
-            found.append(Given(name, LABELS[name], color, ratio, readable_as_given(color)))
-    return found

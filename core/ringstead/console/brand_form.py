@@ -42,13 +42,16 @@ class Draft:
     """A brand that is being edited.
 
     `brand` is what can be shown of it: fields with mistakes keep the value in force. `typed` is what stands in the
-    fields. `errors` says what is wrong, by field, `offer` which colour would do when that is the trouble.
+    fields. `errors` says what is wrong, by field, `offer` which colour would do when that is the trouble. `uploaded`
+    names the pictures that came with the form, which a browser does not send twice; `removed` those that shall go.
     """
 
     brand: Brand
     typed: dict[str, Any]
     errors: dict[str, Any] = field(default_factory=dict)
     offer: str = ""
+    uploaded: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
 
 
 def standing(brand: Brand) -> Draft:
@@ -69,8 +72,10 @@ def read_draft(request: Request, brand: Brand) -> Draft:
         values["radius"] = before["radius"]
         errors["radius"] = said("must be a whole number")
     values |= _logos(request, before, errors)
+    sent = frozenset(name for name in LOGOS if name in request.uploads and name not in errors)
+    gone = frozenset(name for name in LOGOS if request.POST.get(f"remove_{name}"))
     try:
-        return Draft(Brand.from_mapping(values), typed, errors)
+        return Draft(Brand.from_mapping(values), typed, errors, "", sent, gone)
     except InvalidBrand as refused:
         errors |= refused.messages
         kept = {name: before.get(name) for name in errors}
@@ -78,7 +83,7 @@ def read_draft(request: Request, brand: Brand) -> Draft:
             shown = Brand.from_mapping({**values, **kept})
         except InvalidBrand:  # two colours that each would do, and not together
             shown = brand
-        return Draft(shown, typed, errors, refused.offer)
+        return Draft(shown, typed, errors, refused.offer, sent, gone)
 
 
 def _typed(request: Request) -> dict[str, Any]:

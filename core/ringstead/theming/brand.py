@@ -120,7 +120,7 @@ class Brand:
     def draft_mark(self, theme: Theme) -> Markup:
         """The logo of one theme, for a page of another brand: pixels come with it, since no host serves them."""
         logo = self.logo_dark if theme == "dark" and self.logo_dark is not None else self._logo
-        return logo.mark(logo.data_url if logo.kind == "png" else "")
+        return logo.mark(logo.draft_url)
 
     @cached_property
     def icon(self) -> tuple[bytes, str]:

@@ -9,6 +9,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 from xml.parsers import expat
 
@@ -23,6 +24,7 @@ from ringstead.theming.words import messages as _
 MAX_BYTES: Final = 512 * 1024
 MAX_PIXELS: Final = 16_000_000
 MAX_SIDE: Final = 512
+DRAFT_SIDE: Final = 96
 MAX_SHAPES: Final = 400
 MAX_LEVELS: Final = 32
 RASTER_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
@@ -92,10 +94,16 @@ class Logo:
             return Markup(self.svg.replace('class="logo"', f'class="{names}"', 1))
         return Markup('<img class="{}" alt="" src="{}">').format(names, picture_url)
 
-    @property
-    def data_url(self) -> str:
-        """The pixels as an address of their own, for a logo that is not served yet."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+    @cached_property
+    def draft_url(self) -> str:
+        """The pixels, made small, as an address of their own: for a logo that is not served yet. '' for a drawing."""
+        if self.kind == "svg":
+            return ""
+        out = io.BytesIO()
+        with Image.open(io.BytesIO(self.png), formats=("PNG",)) as picture:
+            picture.thumbnail((DRAFT_SIDE, DRAFT_SIDE))
+            picture.save(out, "PNG", optimize=True)
+        return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def read_logo(data: bytes) -> Logo:

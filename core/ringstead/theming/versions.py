@@ -88,10 +88,20 @@ def _whole(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _keep_found(session: Session, partner: Partner, before: dict[str, Any]) -> None:
-    latest = session.scalars(select(BrandVersion).order_by(BrandVersion.id.desc()).limit(1)).one_or_none()
-    if latest is None or differences(_whole(latest.brand), _whole(before)):
+    if _latest_if_like(session, before) is None:
         session.add(BrandVersion(note=FOUND, changed=[], brand=before))
         session.flush()
+
+
+def _latest_if_like(session: Session, brand: Mapping[str, Any]) -> UUID | None:
+    latest = session.scalars(select(BrandVersion).order_by(BrandVersion.id.desc()).limit(1)).one_or_none()
+    is_like = latest is not None and not differences(_whole(latest.brand), _whole(brand))
+    return latest.id if latest is not None and is_like else None
+
+
+def version_in_force(session: Session, partner: Partner) -> UUID | None:
+    """The latest version, when it is what is in force: a bundle may have brought something else since."""
+    return _latest_if_like(session, stored_brand(partner))
 
 
 def list_versions(session: Session, before: UUID | None = None) -> list[VersionRow]:
