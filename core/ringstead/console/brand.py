@@ -207,7 +207,7 @@ def _values(
         "typed": draft.typed,
         "errors": draft.errors,
         "labels": LABELS,
-        "offer": draft.offer,
+        "offers": draft.offers,
         "is_draft": is_draft,
         "lost": draft.uploaded,
         "pictures": pictures(draft, brand),

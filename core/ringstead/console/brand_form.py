@@ -42,14 +42,14 @@ class Draft:
     """A brand that is being edited.
 
     `brand` is what can be shown of it: fields with mistakes keep the value in force. `typed` is what stands in the
-    fields. `errors` says what is wrong, by field, `offer` which colour would do when that is the trouble. `uploaded`
+    fields. `errors` says what is wrong, by field, `offers` which colour would do when that is the trouble. `uploaded`
     names the pictures that came with the form, which a browser does not send twice; `removed` those that shall go.
     """
 
     brand: Brand
     typed: dict[str, Any]
     errors: dict[str, Any] = field(default_factory=dict)
-    offer: str = ""
+    offers: Mapping[str, str] = field(default_factory=dict)
     uploaded: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
 
@@ -57,6 +57,8 @@ class Draft:
 def standing(brand: Brand) -> Draft:
     """The brand in force, in a form."""
     values = brand.to_mapping()
+    if brand.accent == brand.color:
+        values["accent"] = ""  # it follows
     return Draft(brand, {name: values[name] for name in LABELS if name not in LOGOS})
 
 
@@ -75,7 +77,7 @@ def read_draft(request: Request, brand: Brand) -> Draft:
     sent = frozenset(name for name in LOGOS if name in request.uploads and name not in errors)
     gone = frozenset(name for name in LOGOS if request.POST.get(f"remove_{name}"))
     try:
-        return Draft(Brand.from_mapping(values), typed, errors, "", sent, gone)
+        return Draft(Brand.from_mapping(values), typed, errors, {}, sent, gone)
     except InvalidBrand as refused:
         errors |= refused.messages
         kept = {name: before.get(name) for name in errors}
@@ -83,7 +85,7 @@ def read_draft(request: Request, brand: Brand) -> Draft:
             shown = Brand.from_mapping({**values, **kept})
         except InvalidBrand:  # two colours that each would do, and not together
             shown = brand
-        return Draft(shown, typed, errors, refused.offer, sent, gone)
+        return Draft(shown, typed, errors, refused.offers, sent, gone)
 
 
 def _typed(request: Request) -> dict[str, Any]:

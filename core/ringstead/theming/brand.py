@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
@@ -12,10 +12,10 @@ from typing import Any, Final
 from markupsafe import Markup
 from translationstring import TranslationString
 
-from ringstead.theming.derive import Theme, weak_pairs
+from ringstead.theming.derive import Pair, Theme, weak_pairs
 from ringstead.theming.icons import APPLE_SIZE, SIZES, app_icon
 from ringstead.theming.logo import Logo, LogoRefused, clean_svg, monogram, read_logo
-from ringstead.theming.repair import nearest_without_weak_pairs
+from ringstead.theming.repair import nearest_without_weak_pairs, to_blame
 from ringstead.theming.sheet import brand_css, standalone
 from ringstead.theming.values import FONTS as FONTS
 from ringstead.theming.values import InvalidBrand as InvalidBrand
@@ -61,10 +61,7 @@ class Brand:
         if not self.accent:
             object.__setattr__(self, "accent", self.color)
         if weak := weak_pairs(self.color, self.accent):
-            theme, pair, ratio = weak[0]
-            words = {"front": pair.front, "back": pair.back, "ratio": f"{ratio:.1f}", "theme": theme}
-            why = _("${front} on ${back} reaches only ${ratio} : 1 (${theme}); choose another", mapping=words)
-            raise InvalidBrand({"color": why}, nearest_without_weak_pairs(self.color, self.accent))
+            raise _faint(self.color, self.accent, weak)
 
     @cached_property
     def css(self) -> str:
@@ -199,6 +196,17 @@ class Brand:
             elif logo is not None:
                 data[name] = {"png": base64.b64encode(logo.png).decode()}
         return data
+
+
+def _faint(color: str, accent: str, weak: Sequence[tuple[Theme, Pair, float]]) -> InvalidBrand:
+    """Why a brand cannot be read: the first pair of each colour that is to blame, and what would do instead."""
+    messages: dict[str, TranslationString] = {}
+    for theme, pair, ratio in weak:
+        words = {"front": pair.front, "back": pair.back, "ratio": f"{ratio:.1f}", "theme": theme}
+        why = _("${front} on ${back} reaches only ${ratio} : 1 (${theme}); choose another", mapping=words)
+        messages.setdefault(to_blame(pair, color, accent), why)
+    offers = {field: nearest_without_weak_pairs(color, accent, field) for field in messages}
+    return InvalidBrand(messages, {field: found for field, found in offers.items() if found})
 
 
 def _stored_logo(stored: object) -> Logo | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ringstead.theming.color import Oklch, Rgb, contrast, gamut_map, parse_hex, to_oklch
-from ringstead.theming.derive import TEXT, weak_pairs
+from ringstead.theming.derive import TEXT, Pair, weak_pairs
 
 WHITE: Final = Rgb(1, 1, 1)
 _STEPS: Final = 200
@@ -25,9 +25,23 @@ def nearest(color: str, passes: Callable[[str], bool]) -> str:
     return ""
 
 
-def nearest_without_weak_pairs(color: str, accent: str) -> str:
-    """The nearest colour whose derived colours are all readable."""
-    return nearest(color, lambda trial: not weak_pairs(trial, accent))
+def to_blame(pair: Pair, color: str, accent: str) -> str:
+    """The field of a brand, `color` or `accent`, that a pair of derived colours comes from."""
+    is_accents = accent != color and (pair.front + pair.back).count("accent")
+    return "accent" if is_accents else "color"
+
+
+def nearest_without_weak_pairs(color: str, accent: str, field: str) -> str:
+    """The colour nearest to that of the field (`color`, or `accent`) from which only readable ones are derived."""
+
+    def passes(trial: str) -> bool:
+        if field == "accent":
+            weak = weak_pairs(color, trial)
+        else:
+            weak = weak_pairs(trial, trial if accent == color else accent)
+        return all(to_blame(pair, color, accent) != field for _theme, pair, _ratio in weak)
+
+    return nearest(accent if field == "accent" else color, passes)
 
 
 def on_white(color: str) -> float:

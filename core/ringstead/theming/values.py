@@ -34,13 +34,15 @@ class InvalidBrand(ValueError):
     """A brand that cannot be taken.
 
     `messages` maps each wrong field to what is wrong with it and what would do, to be shown in the reader's language;
-    `errors` holds the same in English. `offer`, when the colours are the trouble, is the nearest that would do.
+    `errors` holds the same in English. `offers`, when the colours are the trouble, are the nearest that would do.
     """
 
-    def __init__(self, messages: Mapping[str, TranslationString], offer: str = "") -> None:
+    def __init__(
+        self, messages: Mapping[str, TranslationString], offers: Mapping[str, str] | None = None
+    ) -> None:
         self.messages = dict(messages)
         self.errors = {name: english(why) for name, why in messages.items()}
-        self.offer = offer
+        self.offers = dict(offers or {})
         super().__init__("; ".join(f"{name}: {why}" for name, why in self.errors.items()))
 
 
