@@ -22,6 +22,7 @@ from ringstead.tenancy import host_checks, portal_hosts
 from ringstead.tenancy.models import AuditEntry, Host, Partner
 
 Make = Callable[..., Any]
+LOOK_UP = host_checks.addresses_of
 
 
 @pytest.fixture
@@ -182,6 +183,15 @@ def test_what_dns_says_is_shown(client: Client, partner: Partner, dns: dict[str,
     assert "10.0.0.1" not in client.get("/addresses?look=1").text
     assert findings(client, nowhere)[0].startswith("DNS: To do DNS does not know this name")
     assert findings(client, here)[1] == "Certificate: Not known Pages are served without encryption here."
+
+
+def test_localhost_is_this_machine_whatever_dns_says() -> None:
+    assert "127.0.0.1" in LOOK_UP("console.harborline.localhost")
+    assert LOOK_UP("no.such.name.invalid") == set()
+
+
+def test_a_console_that_dns_does_not_know_is_not_told_to_lead_to_itself(client: Client) -> None:
+    assert findings(client, client.host)[0] == "DNS: To do DNS does not know this name."
 
 
 def test_without_being_asked_nothing_is_looked_at(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,11 @@ def checks() -> list[HostCheck]:
 def addresses_of(name: str) -> set[str]:
     """Where a name leads to: IPv4 and IPv6 addresses, none when DNS does not know it.
 
-    The resolver of the system decides how long that takes; who calls it has a limit of their own.
+    The resolver of the system decides how long that takes; who calls it has a limit of their own. Names below
+    `localhost` are this machine's to browsers, whatever a resolver says (RFC 6761, section 6.3).
     """
+    if name.rpartition(".")[2] == "localhost":
+        return {"127.0.0.1", "::1"}
     try:
         found = socket.getaddrinfo(name, PORT, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -45,6 +48,8 @@ def addresses_of(name: str) -> set[str]:
 def check_dns(host: HostToCheck) -> HostFinding:
     """Whether a name leads to where the console is."""
     found = addresses_of(host.name)
+    if not found and host.name == host.console:
+        return HostFinding(state="wrong", text=_("DNS does not know this name."))
     if not found:
         text = _("DNS does not know this name. Have it lead to the same place as ${console}.")
         return HostFinding(state="wrong", text=text % {"console": host.console})
