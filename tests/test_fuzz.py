@@ -166,6 +166,8 @@ class House:
             return f"/support/{ticket_for(self.tenants.database, self.staff, next(iter(self.messages)))}"
         if route.name.startswith("voicemail.confirm"):
             return self.confirmation
+        if route.name == "core.console.brand.draft":
+            return matrix.MATRIX[route.name].path
         if route.name == "voicemail.zip" and someone in self.messages:
             return f"/voicemail/messages.zip?id={self.message(someone)}"
         # The other one's: whoever turns a feature off there hides nothing from those who are sent through it.

@@ -14,6 +14,7 @@ from ringstead.db.engine import Database, DatabaseUrls
 from ringstead.db.listen import Listener
 from ringstead.plugins.enablement import FEATURES_CHANNEL, Enablement
 from ringstead.plugins.gate import Gate
+from ringstead.plugins.host_checks import HostChecks
 from ringstead.plugins.loader import load_module, load_plugins
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.resources import session_info
@@ -106,6 +107,7 @@ def make_app(settings: Settings, urls: DatabaseUrls, *, listen: bool = True) -> 
             "ringstead.declared_settings": registry.settings(),
             "ringstead.enablement": enablement,
             "ringstead.hosts": hosts,
+            "ringstead.host_checks": HostChecks(registry.host_checks()),
             "ringstead.gate": Gate(registry, settings.plugin_strict),
             UPLOAD_ROUTES: {o.item.name: o.item.uploads for o in registry.routes() if o.item.uploads},
         }

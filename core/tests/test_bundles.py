@@ -468,7 +468,7 @@ def test_a_logo_with_a_script_is_refused(write: Writer) -> None:
     (folder / "logo.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><script/></svg>'
     )
-    with pytest.raises(BundleError, match=r"brand.logo: line 1: <script> is not taken"):
+    with pytest.raises(BundleError, match=r"brand.logo: line 1: the element “script” is not taken"):
         read_bundle(folder)
 
 

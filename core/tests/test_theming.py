@@ -147,7 +147,7 @@ def test_brand_survives_the_database() -> None:
     assert again.digest == brand.digest
     picture = Brand.from_mapping({"name": "Harborline"}, logo=_png(40, 20))
     assert Brand.from_mapping(picture.to_mapping()) == picture
-    assert picture.mark == f'<img class="logo" alt="" src="{picture.icon_url}">'
+    assert picture.mark == f'<img class="logo" alt="" src="{picture.logo_url("logo")}">'
 
 
 def test_address_changes_with_what_it_serves() -> None:

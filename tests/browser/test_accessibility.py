@@ -54,7 +54,9 @@ PUBLIC_PAGES = ["/sign-in", "/forgot"]
 CONSOLE_PAGES = [
     "/",
     "/account",
+    "/addresses",
     "/audit",
+    "/branding",
     "/calls",
     "/calls?by=hour",
     "/calls?from=x",

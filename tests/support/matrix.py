@@ -177,6 +177,13 @@ CORE = {
     **looked_after(".hours.create", 422, 403, path="/locations/new", page=""),
     **looked_after(".hours.location", 200, 403, path="/locations/{location}", page=""),
     **looked_after(".hours.save", 422, 403, path="/locations/{location}", page=""),
+    "core.console.brand": console("/branding", 403, 200),
+    "core.console.brand.change": console("/branding", 403, 422, do="save", name=""),
+    "core.console.brand.draft": console(
+        "/branding/draft.css?color=%230b6068&accent=%23e2562d&radius=9&font=inter", 403, 200
+    ),
+    "core.console.addresses": console("/addresses", 403, 200),
+    "core.console.addresses.change": console("/addresses", 403, 422, do="add", name=""),
     "core.console.organization": console("/organizations/{org}", 200, 200, foreign=404),
     # It leads to the page of whatever it names, and that page answers.
     "core.console.switch_page": console("/organizations/{org}/features", 303, 303, foreign=303),
@@ -302,6 +309,6 @@ MATRIX: dict[str, Expected] = CORE | CALLLOGS | VOICEMAIL
 
 # Served to everybody, and knowing no tenant's rows: files, brand, health, the start page of platform hosts, the switch
 # interface (its nodes have keys).
-WITHOUT_TENANT = {"static", "brand", "favicon", "robots", "healthz", "platform.start", "switch"}
+WITHOUT_TENANT = {"static", "brand", "manifest", "favicon", "robots", "healthz", "platform.start", "switch"}
 # Mail of the demo, on platform hosts and only there; elsewhere 404.
 WITHOUT_TENANT |= {"demo_mail.list", "demo_mail.mail", "demo_mail.html", "demo_mail.file"}

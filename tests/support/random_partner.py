@@ -31,7 +31,7 @@ from ringstead.tenancy.models import (
     Team,
     TeamMember,
 )
-from ringstead.theming.brand import FONTS, Brand
+from ringstead.theming.brand import FONTS, LOGOS, Brand
 
 ALL_PLUGINS = {"calllogs", "voicemail", "other", "sample"}
 SVG = (
@@ -100,9 +100,12 @@ def brands(draw: st.DrawFn) -> dict[str, Any]:
         "support_url": draw(st.sampled_from(["", "https://help.example.com/a?b=%22"])),
         "sign_in_text": draw(st.one_of(st.just(""), NAMES)),
         "mail_sender": draw(st.sampled_from(["", "Help <help@example.com>"])),
+        "terms_url": draw(st.sampled_from(["", "https://example.com/terms"])),
+        "languages": draw(st.lists(st.sampled_from(["en", "de", "fr-CA"]), unique=True)),
     }
-    logo = draw(st.sampled_from([None, SVG.encode(), png()]))
-    whole = Brand.from_mapping(values, logo).to_mapping()
+    pictures = st.sampled_from([None, SVG.encode(), png()])
+    files = {name: picture for name in LOGOS if (picture := draw(pictures)) is not None}
+    whole = Brand.from_mapping(values, files=files).to_mapping()
     dropped = draw(st.sets(st.sampled_from(sorted(set(whole) - {"name"}))))
     return {name: value for name, value in whole.items() if name not in dropped}
 

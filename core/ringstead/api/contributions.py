@@ -6,10 +6,10 @@ the plugin's name: `calllogs.list`, `calllogs:call:read`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 
@@ -416,6 +416,43 @@ class FeatureCode:
     help: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostToCheck:
+    """A host name of a partner that is looked at from outside. `console` is the host that the partner's console is on,
+    which leads here; `scheme` is what browsers use (`https`, or `http` where there are no certificates)."""
+
+    name: str
+    console: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFinding:
+    """What was found about a host name: `good`, `soon` (good now, and needs care soon), `wrong` or `unknown`.
+
+    `text` says it in a sentence, and in a wrong case what to do. `at` is a time that belongs to it (UTC), such as the
+    end of a certificate.
+    """
+
+    state: Literal["good", "soon", "wrong", "unknown"]
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCheck:
+    """A look at a partner's host names: whether people who open them arrive. Shown on the page of addresses.
+
+    `check(host)` runs in a thread of its own, without a database; after five seconds the page goes on without its
+    answer. `replaces` names a check whose place it takes, such as `core.dns`.
+    """
+
+    name: str
+    title: str
+    check: "Callable[[HostToCheck], HostFinding]"
+    replaces: str = ""
+
+
 class ErasureRefused(Exception):
     """A person's data must be kept (a legal hold); the message says why. Then nothing is erased, anywhere."""
 
@@ -437,5 +474,6 @@ class Contributions:
     subscriber_acts: tuple[SubscriberAct, ...] = ()
     template_parts: tuple[TemplatePart, ...] = ()
     feature_codes: tuple[FeatureCode, ...] = ()
+    host_checks: tuple[HostCheck, ...] = ()
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """The plugin's implementations of ask and privacy hooks, by hook name."""

@@ -19,6 +19,7 @@ from ringstead.api.contributions import (
     EventListener,
     FeatureCode,
     HandedOver,
+    HostCheck,
     JobSpec,
     NavCount,
     NavItem,
@@ -119,6 +120,11 @@ def declare_feature_codes() -> list[FeatureCode]:  # type: ignore[empty-body]
 
 
 @hookspec
+def declare_host_checks() -> list[HostCheck]:  # type: ignore[empty-body]
+    """Whether people who open a partner's host names arrive."""
+
+
+@hookspec
 def name_callers(ctx: "TenantContext", session: "TenantSession", numbers: list[str]) -> list[CallerName]:  # type: ignore[empty-body]
     """Say who has these numbers (E.164, or extensions), as far as the plugin knows and the reader may know."""
 
@@ -183,6 +189,7 @@ DECLARE_HOOKS: dict[str, type] = {
     "declare_subscriber_acts": SubscriberAct,
     "declare_template_parts": TemplatePart,
     "declare_feature_codes": FeatureCode,
+    "declare_host_checks": HostCheck,
 }
 ASK_HOOKS = (
     "search",

@@ -28,7 +28,13 @@ from ringstead.settings import Settings
 from ringstead.tenancy.models import Account, Host, Membership, Partner
 from ringstead.theming.brand import Brand, BrandCache
 from ringstead.web.formats import Formats, number_tag
-from ringstead.web.i18n import Translations, catalogue_folders, choose_locale, text_direction
+from ringstead.web.i18n import (
+    Translations,
+    catalogue_folders,
+    choose_locale,
+    offered_languages,
+    text_direction,
+)
 from ringstead.web.renderer import Templates, template_roots
 
 
@@ -55,15 +61,18 @@ class Composer:
         """The language and time zone of whoever the mail goes to."""
         preferences = recipient_preferences(database, self.declared, mail)
         wish = mail.locale or str(preferences["core.locale"])
+        with database.in_partner(mail.partner_id) as session:
+            brand = self._brand(session.get_one(Partner, mail.partner_id))
+        languages = offered_languages(self._translations.languages, brand.languages)
         return Circumstances(
-            choose_locale(self._translations.languages, subscriber=wish),
+            choose_locale(languages, subscriber=wish),
             ZoneInfo(preferences["core.time_zone"]),
         )
 
     def compose(self, session: TenantSession, mail: MailMessage, around: Circumstances) -> EmailMessage:
         """The message as it goes out, the same each time. Raises what a faulty template raises."""
         partner = session.get_one(Partner, mail.partner_id)
-        brand = self._brands.get(partner.slug, partner.brand)
+        brand = self._brand(partner)
         host = portal_host(session, mail.org_id)
         scope = self._scope(partner, brand, host, around)
         name = mail.template if mail.template.endswith(".pt") else f"{mail.template}.pt"
@@ -79,6 +88,9 @@ class Composer:
             message.add_attachment(content, maintype=main, subtype=sub, filename=file.name)
         message["Content-Language"] = around.locale  # last, for the lines above move Content-* into a part
         return message
+
+    def _brand(self, partner: Partner) -> Brand:
+        return self._brands.get(partner.slug, {"name": partner.name, **partner.brand})
 
     def _scope(self, partner: Partner, brand: Brand, host: str, around: Circumstances) -> dict[str, Any]:
         """What a mail's template knows beside its values."""

@@ -7,7 +7,7 @@ from ringstead.api.contributions import Contributions, Route
 from ringstead.plugins.faults import PluginFault
 
 # First segments that the core answers before any plugin is asked.
-RESERVED = {"brand", "favicon.ico", "healthz", "robots.txt", "static", "switch"}
+RESERVED = {"brand", "favicon.ico", "healthz", "manifest.webmanifest", "robots.txt", "static", "switch"}
 _PLACEHOLDER = re.compile(r"\{[^{}:]*(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _REST = "*"
 

@@ -15,6 +15,7 @@ from ringstead.api.contributions import (
     Contributions,
     EventListener,
     FeatureCode,
+    HostCheck,
     JobSpec,
     NavItem,
     Permission,
@@ -54,6 +55,7 @@ _FIELDS = {
     "declare_subscriber_acts": "subscriber_acts",
     "declare_template_parts": "template_parts",
     "declare_feature_codes": "feature_codes",
+    "declare_host_checks": "host_checks",
 }
 # The field by which a contribution is known; it must be unique within the plugin.
 _KEYS: Final[dict[str, str]] = {
@@ -70,6 +72,7 @@ _KEYS: Final[dict[str, str]] = {
     "declare_subscriber_acts": "name",
     "declare_template_parts": "name",
     "declare_feature_codes": "name",
+    "declare_host_checks": "name",
 }
 # Functions in contributions, and the arguments that they are called with.
 _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
@@ -83,6 +86,7 @@ _SIGNATURES: Final[dict[type, dict[str, tuple[str, ...]]]] = {
     SubscriberAct: {"run": ("session", "subscriber_id")},
     TemplatePart: {"read": ("session",), "write": ("session", "values")},
     FeatureCode: {"answer": ("session", "call")},
+    HostCheck: {"check": ("host",)},
 }
 
 
@@ -157,6 +161,8 @@ def check(plugin: str, given: Contributions) -> None:
         _prefixed(plugin, "declare_subscriber_acts", "name", act.name)
     for part in given.template_parts:
         _prefixed(plugin, "declare_template_parts", "name", part.name)
+    for host_check in given.host_checks:
+        _prefixed(plugin, "declare_host_checks", "name", host_check.name)
     for code in given.feature_codes:
         _prefixed(plugin, "declare_feature_codes", "name", code.name)
         if not _CODE.fullmatch(code.code):

@@ -15,6 +15,7 @@ from ringstead.api.contributions import (
     Contributions,
     EventListener,
     FeatureCode,
+    HostCheck,
     JobSpec,
     NavItem,
     Permission,
@@ -161,6 +162,12 @@ class Registry:
         """All feature codes, longest first: the first that fits what was dialled is meant."""
         owned = [Owned(n, code) for n, given in self.contributions.items() for code in given.feature_codes]
         return sorted(owned, key=lambda o: (-len(o.item.code), o.item.code))
+
+    def host_checks(self) -> list[Owned[HostCheck]]:
+        """All looks at host names, core first, without those that others replace."""
+        owned = [Owned(n, check) for n, given in self.contributions.items() for check in given.host_checks]
+        replaced = {o.item.replaces for o in owned}
+        return [o for o in owned if o.item.name not in replaced]
 
     def hooks(self, hook: str) -> list[Owned[Any]]:
         """What implements an ask hook, core first, then plugins by name."""

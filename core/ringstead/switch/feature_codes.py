@@ -11,12 +11,12 @@ from ringstead.api.contributions import FeatureCall, FeatureCode, SwitchMessage
 from ringstead.api.directory import find_subscribers
 from ringstead.db.engine import Database
 from ringstead.db.session import TenantScopeMissing, TenantSession
-from ringstead.plugins.enablement import enabled_plugins
 from ringstead.plugins.registry import CORE, Owned
 from ringstead.switch.bodies import read_body
 from ringstead.switch.nodes import SwitchNode
 from ringstead.tenancy.context import TenantContext
 from ringstead.tenancy.hosts import HostDirectory, normal_host
+from ringstead.tenancy.packages import plugins_of
 from ringstead.web.problems import problem
 
 _LONGEST: Final = 64
@@ -56,7 +56,7 @@ def _answer(request: Request, session: TenantSession, asked: dict[str, str]) -> 
     who = next(iter(find_subscribers(session, extensions=[asked["extension"]])), None)
     if who is None:
         return problem(404, "No such extension", f"Nobody has the extension {asked['extension']!r} here.")
-    on = enabled_plugins(session) | {CORE}
+    on = plugins_of(session, who.id) | {CORE}
     for owned in request.plugins.feature_codes():
         rest = dialled.removeprefix(owned.item.code)
         if owned.plugin in on and dialled.startswith(owned.item.code) and _fits(owned, rest):

@@ -40,9 +40,10 @@ from ringstead.tenancy.models import (
     Team,
     TeamMember,
 )
-from ringstead.theming.brand import Brand, InvalidBrand
+from ringstead.theming.brand import LOGOS, Brand, InvalidBrand
+from ringstead.theming.logo import Logo
 
-LOGO_NAMES: Final = {"svg": "logo.svg", "png": "logo.png"}
+LOGO_NAMES: Final = {"logo": "logo", "logo_dark": "logo-dark", "favicon": "favicon"}
 
 
 class ExportRefused(Exception):
@@ -53,11 +54,12 @@ class ExportRefused(Exception):
 class Exported:
     """A partner as parts of a bundle. `organizations` reads one after the other, so hold none of them for long.
 
-    `logo` is the file that `brand.logo` names. `left_out` tells, once everything was read, what a bundle cannot say.
+    `logos` are the files that the brand names, by those names. `left_out` tells, once everything was read, what a
+    bundle cannot say.
     """
 
     head: BundlePart
-    logo: bytes | None
+    logos: Mapping[str, bytes]
     organizations: Iterator[OrganizationPart]
     left_out: list[str] = field(default_factory=list)
 
@@ -73,7 +75,7 @@ def export_partner(session: Session, partner_id: UUID) -> Exported:
         head = BundlePart.model_validate(values)
     except ValidationError as error:
         raise _refusal(partner.slug, error) from None
-    exported = Exported(head, _logo(partner), iter(()))
+    exported = Exported(head, _logos(partner), iter(()))
     exported.left_out += _hosts_left_out(session, partner)
     exported.organizations = _organizations(session, partner_id)
     return exported
@@ -137,18 +139,29 @@ def _brand(_session: Session, partner: Partner) -> dict[str, Any]:
         raise ExportRefused(
             f"{partner.slug}: the brand in force is damaged ({error}). Mend: save it anew."
         ) from None
-    names = [name for name in Brand.__dataclass_fields__ if name != "logo" and name in partner.brand]
+    names = [name for name in Brand.__dataclass_fields__ if name not in LOGOS and name in partner.brand]
     found = {name: partner.brand[name] for name in names}
     if found.get("name") == partner.name:
         del found["name"]  # it follows
-    if brand.logo is not None:
-        found["logo"] = LOGO_NAMES[brand.logo.kind]
+    for name in LOGOS:
+        logo: Logo | None = getattr(brand, name)
+        if logo is not None:
+            found[name] = f"{LOGO_NAMES[name]}.{logo.kind}"
     return _values_of(**found)
 
 
-def _logo(partner: Partner) -> bytes | None:
-    """The logo as a file that gives the very same logo again when it is read."""
-    match partner.brand.get("logo"):
+def _logos(partner: Partner) -> dict[str, bytes]:
+    """The logos as files that give the very same logos again when they are read."""
+    found = {}
+    for name, stem in LOGO_NAMES.items():
+        data = _logo(partner.brand.get(name))
+        if data is not None:
+            found[f"{stem}.{next(iter(partner.brand[name]))}"] = data
+    return found
+
+
+def _logo(stored: object) -> bytes | None:
+    match stored:
         case {"svg": str(text)}:
             own, plain = '<svg class="logo" aria-hidden="true" focusable="false"', '<svg xmlns="{}"'
             drawing = text.replace(own, plain.format("http://www.w3.org/2000/svg"), 1)

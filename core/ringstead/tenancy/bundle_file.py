@@ -1,4 +1,4 @@
-"""Read a partner bundle: `partner.toml` and the logo that it names. Everything wrong is told at once."""
+"""Read a partner bundle: `partner.toml` and the logos that it names. Everything wrong is told at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from ringstead.tenancy.bundle_schema import BundlePart, MemberPart, StaffPart, SubscriberPart, TeamPart
 from ringstead.tenancy.bundle_source import BundleError, Key, Problem, Source, spell
-from ringstead.theming.brand import Brand, InvalidBrand
+from ringstead.theming.brand import LOGOS, Brand, InvalidBrand
 from ringstead.theming.logo import MAX_BYTES as MAX_LOGO_BYTES
 
 FILE_NAME: Final = "partner.toml"
@@ -41,7 +41,7 @@ class Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read `folder/partner.toml` and the logo that it names. Raises BundleError with everything wrong at once."""
+    """Read `folder/partner.toml` and the logos that it names. Raises BundleError with everything wrong at once."""
     source, data = _read_toml(folder / FILE_NAME)
     return make_bundle(source, data, folder)
 
@@ -94,25 +94,31 @@ def _brand(folder: Path, data: Mapping[str, Any], problems: list[Problem]) -> Br
     if not isinstance(given, dict):
         return None  # the schema says so
     values = {"name": partner.get("name", "") if isinstance(partner, dict) else "", **given}
+    files: dict[str, bytes] = {}
+    known = len(problems)
+    for field in LOGOS:
+        try:
+            files |= _logo(folder, field, values.pop(field, None))
+        except ValueError as error:
+            problems.append((("brand", field), str(error)))
     try:
-        logo = _logo(folder, values.pop("logo", None))
-        return Brand.from_mapping(values, logo)
+        brand = Brand.from_mapping(values, files=files)
+        return brand if len(problems) == known else None
     except InvalidBrand as error:
         for field, why in error.errors.items():
             problems.append((("brand", field), why))
-    except ValueError as error:
-        problems.append((("brand", "logo"), str(error)))
     return None
 
 
-def _logo(folder: Path, name: object) -> bytes | None:
-    """The logo's bytes. It lies in the bundle's own folder and is no link: a bundle can never read another file."""
+def _logo(folder: Path, field: str, name: object) -> dict[str, bytes]:
+    """A picture's bytes by its field. It lies in the bundle's own folder and is no link: a bundle can never read
+    another file."""
     if name is None:
-        return None
+        return {}
     if not isinstance(name, str) or Path(name).name != name:
         raise ValueError("must be the name of a file beside partner.toml, such as logo.svg")
     try:
-        return _read(folder / name, MAX_LOGO_BYTES, os.O_NOFOLLOW)
+        return {field: _read(folder / name, MAX_LOGO_BYTES, os.O_NOFOLLOW)}
     except (OSError, ValueError) as error:
         is_link = isinstance(error, OSError) and error.errno == errno.ELOOP
         why = "it is a link" if is_link else getattr(error, "strerror", None) or error

@@ -32,7 +32,7 @@ class FilesDiffer(Exception):
 
 
 def write_bundle(exported: Exported, folder: Path, *, force: bool = False) -> list[Path]:
-    """Write `partner.toml` and the logo into `folder`; returns those that were not like that already.
+    """Write `partner.toml` and the logos into `folder`; returns those that were not like that already.
 
     Raises FilesDiffer when there is another file of that name, unless `force` is given; then nothing was written. Files
     that are new are their owner's only: they hold names and addresses.
@@ -40,10 +40,9 @@ def write_bundle(exported: Exported, folder: Path, *, force: bool = False) -> li
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as leftovers:
         parts = {folder / FILE_NAME: _part(folder, leftovers, (t.encode() for t in bundle_text(exported)))}
-        if exported.logo is not None:
-            # First: a file that names a logo finds it.
-            logo = folder / str(exported.head.brand["logo"])
-            parts = {logo: _part(folder, leftovers, [exported.logo]), **parts}
+        # First: a file that names a logo finds it.
+        logos = {folder / name: _part(folder, leftovers, [data]) for name, data in exported.logos.items()}
+        parts = {**logos, **parts}
         changed = {path: part for path, part in parts.items() if not _is_same(path, part)}
         different = [path for path in changed if os.path.lexists(path)]
         if different and not force:

@@ -36,6 +36,24 @@ class Host(Base):
     kind: Mapped[str]
 
 
+class BrandVersion(PartnerScoped, Base):
+    """A brand as it was saved. Rows are only ever added.
+
+    `changed` names the fields that differ from the version before. `note` says how it came: `found` (it was in force
+    before anybody saved one here), `restored`, or empty.
+    """
+
+    __tablename__ = "brand_version"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    created_at: Mapped[CreatedAt]
+    author_account_id: Mapped[UUID | None]
+    author_name: Mapped[str] = mapped_column(default="")
+    note: Mapped[str] = mapped_column(default="")
+    changed: Mapped[list[str]] = mapped_column(default=list)
+    brand: Mapped[dict[str, Any]]
+
+
 class Organization(DirectoryScoped, Base):
     """A customer of a partner. Its `org_id` is the key that every row of the organization leads with.
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from ringstead.api.contributions import NavItem, Permission, Setting
 from ringstead.db.session import TenantSession
+from ringstead.plugins.enablement import enabled_plugins
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.preferences.cascade import LEVELS
 from ringstead.tenancy.models import FeaturePackage, Organization, Subscriber
@@ -31,9 +32,20 @@ def by_name(packages: Iterable[FeaturePackage]) -> dict[str, FeaturePackage]:
 
 
 def package_of(session: TenantSession, subscriber: Subscriber) -> FeaturePackage | None:
-    """The package that holds for a subscriber: their own, else the organization's."""
+    """The package that holds for a subscriber: their own, else the organization's. One that is not there any more is
+    an empty one, which gives nothing."""
     wanted = subscriber.package_id or session.get_one(Organization, subscriber.org_id).package_id
-    return None if wanted is None else session.get(FeaturePackage, (subscriber.partner_id, wanted))
+    if wanted is None:
+        return None
+    found = session.get(FeaturePackage, (subscriber.partner_id, wanted))
+    return found or FeaturePackage(name="", features=[], closed=[], settings={}, admins_give=False)
+
+
+def plugins_of(session: TenantSession, subscriber_id: UUID) -> frozenset[str]:
+    """The plugins that a subscriber of the session's organization has: on for it, and in their package."""
+    package = package_of(session, session.get_one(Subscriber, (session.org_id, subscriber_id)))
+    on = enabled_plugins(session)
+    return on if package is None else on & frozenset(package.features)
 
 
 def usage(session: TenantSession) -> dict[UUID, tuple[int, int]]:

@@ -1,46 +1,30 @@
-"""A brand: the few typed values a partner may set. Style sheets, logo and addresses are derived from them.
-
-No text of a partner ever enters a style sheet: colours are parsed, the radius is a number, the font is chosen
-from a list.
-"""
+"""A brand: the few typed values a partner may set. Style sheets, logos, icons and addresses are derived from them."""
 
 import base64
 import binascii
 import hashlib
-import re
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
-import phonenumbers
 from markupsafe import Markup
+from translationstring import TranslationString
 
-from ringstead.tenancy import fields
-from ringstead.theming.color import HEX, parse_hex
-from ringstead.theming.derive import THEMES, derive, weak_pairs
+from ringstead.theming.derive import Pair, Theme, weak_pairs
+from ringstead.theming.icons import APPLE_SIZE, SIZES, app_icon
 from ringstead.theming.logo import Logo, LogoRefused, clean_svg, monogram, read_logo
+from ringstead.theming.repair import nearest_without_weak_pairs, to_blame
+from ringstead.theming.sheet import brand_css, standalone
+from ringstead.theming.values import FONTS as FONTS
+from ringstead.theming.values import InvalidBrand as InvalidBrand
+from ringstead.theming.values import wrong_type, wrong_values
+from ringstead.theming.words import messages as _
 
-FONTS: Final = {
-    "inter": '"Inter Variable"',
-    "nunito": '"Nunito Variable"',
-    "system": "system-ui",
-}
-MAX_RADIUS: Final = 16
-_SENDER: Final = re.compile(r"(?:[^<>\"\\\x00-\x1f]{1,80} )?<(?P<address>[^<>]+)>\Z")
-_URL: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:/[!-~]*)?\Z")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-class InvalidBrand(ValueError):
-    """A brand that cannot be taken.
-
-    `errors` maps each wrong field to what is wrong with it and what would do.
-    """
-
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        self.errors = dict(errors)
-        super().__init__("; ".join(f"{name}: {why}" for name, why in self.errors.items()))
+LOGOS: Final = ("logo", "logo_dark", "favicon")
+"""The fields that are pictures: the logo, the one for dark pages, and the one for browser tabs and home screens."""
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +32,8 @@ class Brand:
     """How a partner's portal looks and speaks. Raises InvalidBrand naming every wrong field.
 
     `color` and `accent` are `#rrggbb`, `radius` is 0 to 16 px, `font` a key of FONTS. `support_phone` is
-    E.164. `mail_sender` is `address@host` or `Name <address@host>`.
+    E.164. `mail_sender` is `address@host` or `Name <address@host>`. `languages` are those that people may
+    choose, all when there are none; addresses are `https://`.
     """
 
     name: str
@@ -57,24 +42,26 @@ class Brand:
     radius: int = 9
     font: str = "inter"
     logo: Logo | None = None
+    logo_dark: Logo | None = None
+    favicon: Logo | None = None
     support_phone: str = ""
     support_email: str = ""
     support_url: str = ""
     sign_in_text: str = ""
+    imprint_url: str = ""
+    privacy_url: str = ""
+    terms_url: str = ""
     mail_sender: str = ""
+    languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        errors = {
-            name: why for name, check in _CHECKS.items() if (why := check(getattr(self, name))) is not None
-        }
+        errors = wrong_values(vars(self))
         if errors:
             raise InvalidBrand(errors)
         if not self.accent:
             object.__setattr__(self, "accent", self.color)
         if weak := weak_pairs(self.color, self.accent):
-            theme, pair, ratio = weak[0]
-            why = f"{pair.front} on {pair.back} reaches only {ratio:.1f} : 1 ({theme}); choose another"
-            raise InvalidBrand({"color": why})
+            raise _faint(self.color, self.accent, weak)
 
     @cached_property
     def css(self) -> str:
@@ -83,10 +70,9 @@ class Brand:
 
     @cached_property
     def digest(self) -> str:
-        """Changes whenever style sheet or logo do; part of their addresses."""
-        total = hashlib.sha256(self.css.encode())
-        total.update(self.icon[0])
-        return total.hexdigest()[:16]
+        """Changes whenever any value does; part of the addresses of what is derived from them."""
+        stored = json.dumps(self.to_mapping(), sort_keys=True)
+        return hashlib.sha256(f"{self.css}{stored}".encode()).hexdigest()[:16]
 
     @property
     def css_url(self) -> str:
@@ -95,58 +81,132 @@ class Brand:
 
     @property
     def icon_url(self) -> str:
-        """Where the brand's host serves its icon (and its logo, if that is a picture)."""
-        return f"/brand/{self.digest}.{'svg' if self._logo.kind == 'svg' else 'png'}"
+        """Where the brand's host serves the icon of browser tabs."""
+        return f"/brand/{self.digest}.{'svg' if self._icon.kind == 'svg' else 'png'}"
+
+    @property
+    def apple_icon_url(self) -> str:
+        """Where the brand's host serves the icon for home screens that read no manifest."""
+        return self.app_icon_url(APPLE_SIZE, maskable=True)
+
+    def app_icon_url(self, size: int, *, maskable: bool) -> str:
+        """Where the brand's host serves an icon of the manifest."""
+        return f"/brand/{self.digest}-{'maskable-' if maskable else ''}{size}.png"
+
+    def logo_url(self, name: str) -> str:
+        """Where the brand's host serves the pixels of its `logo` or `logo_dark`."""
+        return f"/brand/{self.digest}-{name.replace('_', '-')}.png"
 
     @property
     def _logo(self) -> Logo:
         return self.logo or monogram(self.name)
 
+    @property
+    def _icon(self) -> Logo:
+        return self.favicon or self._logo
+
     @cached_property
     def mark(self) -> Markup:
-        """The logo as it stands in a page."""
-        return self._logo.mark(self.icon_url if self._logo.kind == "png" else "")
+        """The logo as it stands in a page; with one for dark pages, both, of which the page shows one."""
+        if self.logo_dark is None:
+            return self._logo.mark(self.logo_url("logo"))
+        return self._logo.mark(self.logo_url("logo"), "for-light") + self.logo_dark.mark(
+            self.logo_url("logo_dark"), "for-dark"
+        )
+
+    def draft_mark(self, theme: Theme) -> Markup:
+        """The logo of one theme, for a page of another brand: pixels come with it, since no host serves them."""
+        logo = self.logo_dark if theme == "dark" and self.logo_dark is not None else self._logo
+        return logo.mark(logo.draft_url)
 
     @cached_property
     def icon(self) -> tuple[bytes, str]:
-        """The icon's bytes and media type."""
-        if self._logo.kind == "png":
-            return self._logo.png, "image/png"
-        return _standalone(self._logo.svg, self.color, self.accent).encode(), "image/svg+xml"
+        """The bytes and media type of the icon of browser tabs."""
+        if self._icon.kind == "png":
+            return self._icon.png, "image/png"
+        return standalone(self._icon.svg, self.color, self.accent).encode(), "image/svg+xml"
+
+    @cached_property
+    def files(self) -> dict[str, Callable[[], bytes]]:
+        """What makes the PNG that is served under the brand's digest and a name, such as `maskable-512`."""
+        made: dict[str, Callable[[], bytes]] = {}
+        for name, logo in (("logo", self.logo), ("logo-dark", self.logo_dark)):
+            if logo is not None and logo.kind == "png":
+                made[name] = partial(bytes, logo.png)
+        for size in (*SIZES, APPLE_SIZE):
+            made[f"{size}"] = self._made(size, False)
+            made[f"maskable-{size}"] = self._made(size, True)
+        return made
+
+    def _made(self, size: int, maskable: bool) -> Callable[[], bytes]:
+        """An icon that is drawn when it is asked for the first time, and kept as long as the brand is."""
+
+        def make() -> bytes:
+            key = (size, maskable)
+            if key not in self._drawn:
+                self._drawn[key] = app_icon(self._icon, self.color, self.accent, size, maskable=maskable)
+            return self._drawn[key]
+
+        return make
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[int, bool], bytes]:
+        return {}
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any], logo: bytes | None = None) -> "Brand":
-        """A brand from `partner.toml` or from the database. `logo` is an uploaded file's contents.
+    def from_mapping(
+        cls, data: Mapping[str, Any], logo: bytes | None = None, files: Files | None = None
+    ) -> "Brand":
+        """A brand from `partner.toml` or from the database.
 
-        Unknown names and wrong types are errors, each under its field's name.
+        `files` are contents of uploaded files by field (`logo` is the one of that name). Unknown names and wrong
+        types are errors, each under its field's name.
         """
-        known = {name for name in cls.__dataclass_fields__ if name != "logo"}
-        errors = {name: "unknown" for name in data if name not in known and name != "logo"}
+        uploaded = {**(files or {}), **({} if logo is None else {"logo": logo})}
+        known = set(cls.__dataclass_fields__) - set(LOGOS)
+        errors: dict[str, TranslationString] = {
+            name: _("unknown") for name in data if name not in known and name not in LOGOS
+        }
         values: dict[str, Any] = {name: data[name] for name in known & data.keys()}
         for name, value in values.items():
-            wanted = int if name == "radius" else str
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                errors[name] = f"must be {'a whole number' if wanted is int else 'text'}"
+            wrong = wrong_type(name, value)
+            if wrong is not None:
+                errors[name] = wrong
         if "name" not in data:
-            errors["name"] = "is missing"
-        try:
-            values["logo"] = read_logo(logo) if logo is not None else _stored_logo(data.get("logo"))
-        except LogoRefused as refused:
-            errors["logo"] = str(refused)
+            errors["name"] = _("is missing")
+        for name in LOGOS:
+            try:
+                values[name] = read_logo(uploaded[name]) if name in uploaded else _stored_logo(data.get(name))
+            except LogoRefused as refused:
+                errors[name] = refused.message
         if errors:
             raise InvalidBrand(errors)
+        values["languages"] = tuple(values.get("languages", ()))
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
         """The brand as JSON values, for the database; `from_mapping` reads it back."""
-        data: dict[str, Any] = {
-            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "logo"
-        }
-        if self.logo is not None and self.logo.kind == "svg":
-            data["logo"] = {"svg": self.logo.svg}
-        elif self.logo is not None:
-            data["logo"] = {"png": base64.b64encode(self.logo.png).decode()}
+        plain = (name for name in self.__dataclass_fields__ if name not in LOGOS)
+        data: dict[str, Any] = {name: getattr(self, name) for name in plain}
+        data["languages"] = list(self.languages)
+        for name in LOGOS:
+            logo: Logo | None = getattr(self, name)
+            if logo is not None and logo.kind == "svg":
+                data[name] = {"svg": logo.svg}
+            elif logo is not None:
+                data[name] = {"png": base64.b64encode(logo.png).decode()}
         return data
+
+
+def _faint(color: str, accent: str, weak: Sequence[tuple[Theme, Pair, float]]) -> InvalidBrand:
+    """Why a brand cannot be read: the first pair of each colour that is to blame, and what would do instead."""
+    messages: dict[str, TranslationString] = {}
+    for theme, pair, ratio in weak:
+        words = {"front": pair.front, "back": pair.back, "ratio": f"{ratio:.1f}", "theme": theme}
+        why = _("${front} on ${back} reaches only ${ratio} : 1 (${theme}); choose another", mapping=words)
+        messages.setdefault(to_blame(pair, color, accent), why)
+    offers = {field: nearest_without_weak_pairs(color, accent, field) for field in messages}
+    return InvalidBrand(messages, {field: found for field, found in offers.items() if found})
 
 
 def _stored_logo(stored: object) -> Logo | None:
@@ -159,109 +219,8 @@ def _stored_logo(stored: object) -> Logo | None:
             try:
                 return Logo("png", png=base64.b64decode(text, validate=True))
             except binascii.Error as error:
-                raise LogoRefused("the stored picture is damaged") from error
-    raise LogoRefused("must be a file")
-
-
-def _check_text(limit: int, *, needed: bool = False) -> Callable[[str], str | None]:
-    def check(value: str) -> str | None:
-        if needed and not value.strip():
-            return "is missing"
-        if len(value) > limit:
-            return f"has {len(value)} characters; at most {limit} fit"
-        return "contains control characters" if _CONTROL.search(value) else None
-
-    return check
-
-
-def _check_color(value: str) -> str | None:
-    return None if HEX.match(value) else "must be a colour of the form #rrggbb"
-
-
-def _check_radius(value: int) -> str | None:
-    return None if 0 <= value <= MAX_RADIUS else f"must be 0 to {MAX_RADIUS} (pixels)"
-
-
-def _check_phone(value: str) -> str | None:
-    if not value:
-        return None
-    try:
-        possible = phonenumbers.is_possible_number(phonenumbers.parse(value))
-    except phonenumbers.NumberParseException:
-        possible = False
-    fits = possible and value.startswith("+")
-    return None if fits else "must be an international number such as +12125550199"
-
-
-def _check_email(value: str) -> str | None:
-    try:
-        fields.email(value or "nobody@example.com")
-    except ValueError:
-        return "must be an e-mail address"
-    return None
-
-
-def _check_sender(value: str) -> str | None:
-    named = _SENDER.match(value)
-    wrong = _check_email(named["address"] if named else value)
-    return wrong and "must be address@host or Name <address@host>"
-
-
-_CHECKS: Final[dict[str, Callable[[Any], str | None]]] = {
-    "name": _check_text(60, needed=True),
-    "color": _check_color,
-    "accent": lambda value: _check_color(value) if value else None,
-    "radius": _check_radius,
-    "font": lambda value: None if value in FONTS else f"must be one of {', '.join(sorted(FONTS))}",
-    "support_phone": _check_phone,
-    "support_email": _check_email,
-    "support_url": lambda value: (
-        None if not value or _URL.match(value) else "must be an address starting https://"
-    ),
-    "sign_in_text": _check_text(160),
-    "mail_sender": _check_sender,
-}
-
-
-def brand_css(brand: Brand) -> str:
-    """The style sheet of a brand. Unlayered, so that it wins over every token's default."""
-    color, accent = parse_hex(brand.color).hex, parse_hex(brand.accent).hex
-    inputs = (
-        f":root {{ --brand: {color}; --brand-accent: {accent}; "
-        f"--brand-radius: {brand.radius}px; --brand-font: {FONTS[brand.font]}; }}\n"
-    )
-    fixed = {
-        theme: " ".join(f"--{name}: {rgb.hex};" for name, rgb in derive(color, accent, theme).items())
-        for theme in THEMES
-    }
-    return (
-        inputs
-        + "@supports not (color: oklch(from red l c h)) {\n"
-        + f'  :root, [data-theme="light"] {{ {fixed["light"]} --shadow-1: none; }}\n'
-        + "  @media (prefers-color-scheme: dark) {\n"
-        + f'    :root:not([data-theme="light"]) {{ {fixed["dark"]} }}\n'
-        + "  }\n"
-        + f'  [data-theme="dark"] {{ {fixed["dark"]} }}\n'
-        + "}\n"
-    )
-
-
-def _standalone(svg: str, color: str, accent: str) -> str:
-    """A drawing with its colours written in, for use outside a page (icon, mail)."""
-    light = derive(color, accent, "light")
-    solid, on = light["brand-solid"].hex, light["on-brand"].hex
-    paint = {
-        ' class="l-bg"': f' fill="{solid}"',
-        ' class="l-fg"': f' fill="none" stroke="{on}" stroke-width="2.4" stroke-linecap="round" '
-        'stroke-linejoin="round"',
-        ' class="l-dot"': f' fill="{on}"',
-        ' class="l-text"': f' fill="{on}" font-family="system-ui, sans-serif" font-weight="700" '
-        'font-size="16" text-anchor="middle"',
-        '<svg class="logo" aria-hidden="true" focusable="false"': '<svg xmlns="http://www.w3.org/2000/svg"',
-    }
-    for old, new in paint.items():
-        svg = svg.replace(old, new)
-    return svg
+                raise LogoRefused(_("the stored picture is damaged")) from error
+    raise LogoRefused(_("must be a file"))
 
 
 class BrandCache:

@@ -4,20 +4,29 @@ Nothing a partner uploads reaches a browser as it came. A drawing is rebuilt fro
 and attributes whose values match a pattern; a picture is decoded within a pixel limit and encoded again.
 """
 
+import base64
 import io
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 from xml.parsers import expat
 
 from markupsafe import Markup, escape
 from PIL import Image, UnidentifiedImageError
+from translationstring import TranslationString
+
+from ringstead.theming.polyglot import is_polyglot
+from ringstead.theming.words import english
+from ringstead.theming.words import messages as _
 
 MAX_BYTES: Final = 512 * 1024
 MAX_PIXELS: Final = 16_000_000
 MAX_SIDE: Final = 512
+DRAFT_SIDE: Final = 96
 MAX_SHAPES: Final = 400
+MAX_LEVELS: Final = 32
 RASTER_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
 _BOMBS: Final = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
@@ -60,7 +69,11 @@ OUTER_ATTRIBUTES: Final = {"class", "width", "height", "x", "y"}
 
 
 class LogoRefused(ValueError):
-    """The uploaded logo cannot be taken; the message says what and where."""
+    """The uploaded logo cannot be taken; `message` says what and where, in the reader's language when it is shown."""
+
+    def __init__(self, message: TranslationString) -> None:
+        self.message = message
+        super().__init__(english(message))
 
 
 @dataclass(frozen=True)
@@ -70,20 +83,36 @@ class Logo:
     kind: Literal["svg", "png"]
     svg: str = ""
     png: bytes = b""
+    letter: str = ""
+    """Of a monogram: its letter."""
 
-    def mark(self, picture_url: str) -> Markup:
-        """The element a page shows beside the brand's name. `picture_url` is where the pixels are served."""
+    def mark(self, picture_url: str, shown: str = "") -> Markup:
+        """The element a page shows beside the brand's name. `picture_url` is where the pixels are served; `shown` is a
+        class that says when."""
+        names = f"logo {shown}".strip()
         if self.kind == "svg":
-            return Markup(self.svg)
-        return Markup('<img class="logo" alt="" src="{}">').format(picture_url)
+            return Markup(self.svg.replace('class="logo"', f'class="{names}"', 1))
+        return Markup('<img class="{}" alt="" src="{}">').format(names, picture_url)
+
+    @cached_property
+    def draft_url(self) -> str:
+        """The pixels, made small, as an address of their own: for a logo that is not served yet. '' for a drawing."""
+        if self.kind == "svg":
+            return ""
+        out = io.BytesIO()
+        with Image.open(io.BytesIO(self.png), formats=("PNG",)) as picture:
+            picture.thumbnail((DRAFT_SIDE, DRAFT_SIDE))
+            picture.save(out, "PNG", optimize=True)
+        return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def read_logo(data: bytes) -> Logo:
     """A cleaned logo from an uploaded file. Raises LogoRefused with a reason a person can act on."""
     if not data:
-        raise LogoRefused("the file is empty")
+        raise LogoRefused(_("the file is empty"))
     if len(data) > MAX_BYTES:
-        raise LogoRefused(f"the file has {len(data) // 1024} kB; at most {MAX_BYTES // 1024} kB are taken")
+        sizes = {"n": len(data) // 1024, "most": MAX_BYTES // 1024}
+        raise LogoRefused(_("the file has ${n} kB; at most ${most} kB are taken", mapping=sizes))
     head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith((b"<?xml", b"<svg", b"<!")):
         return Logo("svg", svg=clean_svg(data))
@@ -96,20 +125,34 @@ def clean_raster(data: bytes) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    size = f"{picture.width} × {picture.height}"
-                    raise LogoRefused(f"the picture has {size} pixels; at most {MAX_PIXELS:,} are taken")
+                _refuse_unfit(data, picture)
                 pixels = picture.convert("RGBA")
+    except _BOMBS as error:
+        raise LogoRefused(_too_many_pixels()) from error
     except UnidentifiedImageError as error:
-        raise LogoRefused("the file is neither SVG nor PNG, JPEG, WebP or GIF") from error
+        raise LogoRefused(_("the file is neither SVG nor PNG, JPEG, WebP or GIF")) from error
     except LogoRefused:
         raise
-    except (OSError, ValueError, SyntaxError, *_BOMBS) as error:
-        raise LogoRefused("the picture is damaged or too large to decode") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise LogoRefused(_("the picture is damaged")) from error
     pixels.thumbnail((MAX_SIDE, MAX_SIDE))
     out = io.BytesIO()
     Image.frombytes("RGBA", pixels.size, pixels.tobytes()).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _refuse_unfit(data: bytes, picture: Image.Image) -> None:
+    """Before a pixel is decoded."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise LogoRefused(_too_many_pixels())
+    if is_polyglot(data, picture.format or ""):
+        raise LogoRefused(_("the file holds more than a picture; export the logo anew and send that"))
+
+
+def _too_many_pixels() -> TranslationString:
+    most = {"most": MAX_PIXELS // 1_000_000, "side": MAX_SIDE}
+    text = _("the picture has more than ${most} million pixels; ${side} × ${side} are plenty", mapping=most)
+    return text
 
 
 class _Cleaner:
@@ -126,28 +169,33 @@ class _Cleaner:
         self.parser.StartDoctypeDeclHandler = self.doctype
         self.parser.ProcessingInstructionHandler = self.instruction
 
-    def refuse(self, what: str) -> LogoRefused:
-        return LogoRefused(f"line {self.parser.CurrentLineNumber}: {what}")
+    def refuse(self, what: TranslationString) -> LogoRefused:
+        return _on_line(self.parser.CurrentLineNumber, what)
 
-    def doctype(self, *_: object) -> None:
-        raise self.refuse("a document type or entity is not taken")
+    def doctype(self, *_arguments: object) -> None:
+        raise self.refuse(_("a document type or entity is not taken"))
 
     def instruction(self, target: str, _data: str) -> None:
-        raise self.refuse(f"the instruction <?{target}?> is not taken")
+        text = _("the instruction “${name}” is not taken", mapping={"name": target[:40]})
+        raise self.refuse(text)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        space, _, tag = name.rpartition(" ")
+        space, _space, tag = name.rpartition(" ")
         if space not in ("", SVG_NAMESPACE) or tag not in ELEMENTS:
-            raise self.refuse(f"<{tag}> is not taken; only plain shapes are ({', '.join(sorted(SHAPES))}, g)")
+            words = {"name": tag[:40], "known": ", ".join([*sorted(SHAPES), "g"])}
+            raise self.refuse(
+                _("the element “${name}” is not taken; only plain shapes are (${known})", mapping=words)
+            )
         if (self.depth == 0) != (tag == "svg"):
-            raise self.refuse("the drawing must be one <svg> without another inside")
+            raise self.refuse(_("the drawing must be one “svg” without another inside"))
         self.depth += 1
         if tag in ("title", "desc") or self.silent:
             self.silent += 1
             return
         self.shapes += tag in SHAPES
-        if self.shapes > MAX_SHAPES or self.depth > 32:
-            raise self.refuse(f"the drawing has more than {MAX_SHAPES} shapes or 32 levels")
+        if self.shapes > MAX_SHAPES or self.depth > MAX_LEVELS:
+            most = {"most": MAX_SHAPES, "levels": MAX_LEVELS}
+            raise self.refuse(_("the drawing has more than ${most} shapes or ${levels} levels", mapping=most))
         kept = self.attributes(tag, attributes)
         if tag == "svg":
             self.out.append(f'<svg class="logo" aria-hidden="true" focusable="false"{kept}>')
@@ -160,10 +208,11 @@ class _Cleaner:
             if IGNORED_ATTRIBUTES.match(name) or (tag == "svg" and name in OUTER_ATTRIBUTES):
                 continue
             pattern = ATTRIBUTES.get(name)
+            words = {"name": name.rpartition(" ")[2][:40], "tag": tag}
             if pattern is None:
-                raise self.refuse(f"the attribute {name.rpartition(' ')[2]!r} of <{tag}> is not taken")
+                raise self.refuse(_("the attribute “${name}” of “${tag}” is not taken", mapping=words))
             if not pattern.match(value):
-                raise self.refuse(f"the value of {name!r} of <{tag}> is not taken")
+                raise self.refuse(_("the value of “${name}” of “${tag}” is not taken", mapping=words))
             kept += f' {name}="{escape(value.strip())}"'
         if tag == "svg" and "viewBox" not in attributes:
             kept += self.view_box(attributes)
@@ -173,7 +222,8 @@ class _Cleaner:
         try:
             width, height = (float(attributes[side].removesuffix("px")) for side in ("width", "height"))
         except (KeyError, ValueError):
-            raise self.refuse("the <svg> needs a viewBox, or a width and height in pixels") from None
+            needed = _("the “svg” needs a viewBox, or a width and height in pixels")
+            raise self.refuse(needed) from None
         return f' viewBox="0 0 {width:g} {height:g}"'
 
     def end(self, name: str) -> None:
@@ -186,6 +236,10 @@ class _Cleaner:
             self.out.append(f"</{tag}>")
 
 
+def _on_line(number: int, what: TranslationString) -> LogoRefused:
+    return LogoRefused(_("line ${n}: ${problem}", mapping={"n": number, "problem": what}))
+
+
 def clean_svg(data: bytes) -> str:
     """A drawing of allowed shapes only, ready to stand in a page.
 
@@ -195,22 +249,23 @@ def clean_svg(data: bytes) -> str:
     try:
         cleaner.parser.Parse(data, True)
     except expat.ExpatError as error:
-        raise LogoRefused(f"line {error.lineno}: not well-formed XML") from error
+        raise _on_line(error.lineno, _("not well-formed XML")) from error
     except (UnicodeError, LookupError) as error:
-        raise LogoRefused("the text encoding of the drawing cannot be read") from error
+        raise LogoRefused(_("the text encoding of the drawing cannot be read")) from error
     if not cleaner.shapes:
-        raise LogoRefused("the drawing has no shape")
+        raise LogoRefused(_("the drawing has no shape"))
     return "".join(cleaner.out)
 
 
 def monogram(name: str) -> Logo:
     """The logo of a brand that gave none: its first letter in the brand's colours."""
-    letter = escape(next((char for char in name.upper() if char.isalnum()), "•"))
+    letter = next((char for char in name.upper() if char.isalnum()), "•")
     return Logo(
         "svg",
         svg=(
             '<svg class="logo" aria-hidden="true" focusable="false" viewBox="0 0 28 28">'
             '<rect class="l-bg" width="28" height="28" rx="8"/>'
-            f'<text class="l-text" x="14" y="19.5">{letter}</text></svg>'
+            f'<text class="l-text" x="14" y="19.5">{escape(letter)}</text></svg>'
         ),
+        letter=letter,
     )

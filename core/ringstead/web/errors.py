@@ -25,7 +25,8 @@ from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
 from ringstead.web.addresses import is_local
 from ringstead.web.formats import number_tag
-from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, choose_locale, messages, text_direction
+from ringstead.web.i18n import messages, text_direction
+from ringstead.web.i18n import plain_locale as browser_locale
 from ringstead.web.layout import THEME_COOKIE
 from ringstead.web.limits import BodyTooLarge
 from ringstead.web.problems import problem
@@ -130,12 +131,7 @@ def plain_locale(request: Request) -> str:
     context = known_tenant(request)
     if context is not None:
         return context.locale
-    translations: Translations = request.registry["ringstead.translations"]
-    return choose_locale(
-        translations.languages,
-        cookie=request.cookies.get(LANGUAGE_COOKIE),
-        accept_language=request.headers.get("Accept-Language"),
-    )
+    return browser_locale(request)
 
 
 def wants_problem(request: Request) -> bool:

@@ -209,6 +209,10 @@ class Formats:
         """`1,234`."""
         return numbers.format_decimal(value, locale=_babel(self.locale))
 
+    def ratio(self, ratio: float) -> str:
+        """`7.3:1`, of 7.36: a contrast (WCAG 2.2), never shown as more than it is."""
+        return f"{numbers.format_decimal(int(ratio * 10) / 10, format='0.0', locale=_babel(self.locale))}:1"
+
     def size(self, size: int) -> str:
         """`1.2 MB`, of bytes."""
         units = ("B", "kB", "MB", "GB", "TB")

@@ -7,7 +7,7 @@ that package's `locale/LANGUAGE/LC_MESSAGES/DOMAIN.mo`. Message ids are the Engl
 import gettext
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -236,7 +236,7 @@ def _canonical(name: str) -> str | None:
 
 
 def choose_locale(
-    languages: Iterable[str],
+    languages: Sequence[str],
     *,
     subscriber: str | None = None,
     cookie: str | None = None,
@@ -245,7 +245,7 @@ def choose_locale(
     partner: str | None = None,
 ) -> str:
     """The locale of a page: the subscriber's, else the browser's, else organization's, else partner's, else
-    English.
+    English, or the first of the languages when English is none of them.
 
     A locale counts if there is a catalogue for it or its language. The region is kept (`en-GB`), because
     dates and times depend on it.
@@ -259,7 +259,28 @@ def choose_locale(
         locale = parse_locale(tag) if tag else None
         if tag and locale is not None and (tag in known or locale.language in known):
             return tag
-    return SOURCE_LANGUAGE
+    return SOURCE_LANGUAGE if SOURCE_LANGUAGE in known or not known else next(iter(languages))
+
+
+def offered_languages(known: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the languages that there are catalogues for which a brand offers, in the brand's order: all, when it
+    names none that is known."""
+    return tuple(tag for tag in wanted if tag in known) or tuple(known)
+
+
+def languages_of(request: Request) -> tuple[str, ...]:
+    """The languages that people may choose on the request's host."""
+    translations: Translations = request.registry["ringstead.translations"]
+    return offered_languages(translations.languages, request.brand.languages)
+
+
+def plain_locale(request: Request) -> str:
+    """The locale of a request without asking the database: what the browser wishes."""
+    return choose_locale(
+        languages_of(request),
+        cookie=request.cookies.get(LANGUAGE_COOKIE),
+        accept_language=request.headers.get("Accept-Language"),
+    )
 
 
 def negotiate_locale(request: Request, preferences: Preferences) -> str:
@@ -267,11 +288,10 @@ def negotiate_locale(request: Request, preferences: Preferences) -> str:
 
     Its preference `core.locale` at every level, and the browser's wish between.
     """
-    translations: Translations = request.registry["ringstead.translations"]
     chosen = preferences.resolve("core.locale")
     wish = str(chosen.value or "")
     return choose_locale(
-        translations.languages,
+        languages_of(request),
         subscriber=wish if chosen.source == "subscriber" else None,
         cookie=request.cookies.get(LANGUAGE_COOKIE),
         accept_language=request.headers.get("Accept-Language"),

@@ -14,7 +14,7 @@ from ringstead.tenancy.context import TenantContext
 from ringstead.theming import Brand
 from ringstead.web.formats import avatar_hue, person_initials
 from ringstead.web.frame import CUT, Frame, FrameCache, Pieces, Shared
-from ringstead.web.i18n import Translations, language_name, messages, text_direction
+from ringstead.web.i18n import Translations, language_name, languages_of, messages, text_direction
 from ringstead.web.navigation import Navigation, active_entry
 from ringstead.web.notices import Notice, take_notices
 from ringstead.web.scope import fragment_scope
@@ -132,14 +132,11 @@ class Layout:
 
     @property
     def languages(self) -> list[Language]:
-        """The languages there are catalogues for, each under its own name."""
-        known: Translations = self._request.registry["ringstead.translations"]
+        """The languages that the brand offers, each under its own name."""
+        known = languages_of(self._request)
         query = urlencode({"next": self._request.path_qs})
-        shown = self.locale if self.locale in known.languages else self.locale.partition("-")[0]
-        return [
-            Language(tag, language_name(tag), query, "true" if tag == shown else None)
-            for tag in known.languages
-        ]
+        shown = self.locale if self.locale in known else self.locale.partition("-")[0]
+        return [Language(tag, language_name(tag), query, "true" if tag == shown else None) for tag in known]
 
     @property
     def person_name(self) -> str:

@@ -8,6 +8,7 @@ from ringstead.api import (
     API_VERSION,
     CallerName,
     Erasure,
+    HostCheck,
     JobSpec,
     NavItem,
     Permission,
@@ -27,6 +28,8 @@ from ringstead.audit import views as trail
 from ringstead.auth import personal, support
 from ringstead.auth import views as auth
 from ringstead.console import (
+    brand,
+    brand_addresses,
     care,
     dashboard,
     features,
@@ -45,7 +48,7 @@ from ringstead.plugins.transcribing import NOBODY
 from ringstead.subscribers import accounts
 from ringstead.subscribers import routes as people
 from ringstead.switch import calling, feature_codes
-from ringstead.tenancy import console
+from ringstead.tenancy import console, host_checks
 from ringstead.web import pages
 from ringstead.web.i18n import messages
 
@@ -79,6 +82,7 @@ def declare_permissions() -> list[Permission]:
         *packages.permissions(),
         *rights.permissions(),
         *people.permissions(),
+        *brand.permissions(),
         *trail.permissions(),
     ]
 
@@ -103,6 +107,8 @@ def declare_routes() -> list[Route]:
         *people.routes(),
         *portals.routes(),
         *finding.routes(),
+        *brand.routes(),
+        *brand_addresses.routes(),
         *trail.routes(),
     ]
 
@@ -116,6 +122,8 @@ def declare_navigation() -> list[NavItem]:
         *console.navigation(),
         *features.navigation(),
         *finding.navigation(),
+        *brand.navigation(),
+        *brand_addresses.navigation(),
         *people.navigation(),
         *hours.navigation(),
         *trail.navigation(),
@@ -167,6 +175,11 @@ def declare_switch_messages() -> list[SwitchMessage]:
 @hookimpl
 def declare_transcribers() -> list[Transcriber]:
     return [Transcriber(name=NOBODY, title=_("Nobody"), transcribe=lambda words: None)]
+
+
+@hookimpl
+def declare_host_checks() -> list[HostCheck]:
+    return host_checks.checks()
 
 
 @hookimpl

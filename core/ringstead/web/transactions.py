@@ -17,7 +17,7 @@ _DISK_FULL = "53100"
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEPT_BODY_BYTES = 256 * 1024
 # Addresses whose requests open their own sessions, organization by organization, or none at all.
-_OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/healthz")
+_OWN_TRANSACTIONS = ("/switch/", "/static/", "/brand/", "/manifest.webmanifest", "/healthz")
 
 
 def needs_transaction(request: Request) -> bool:

@@ -25,7 +25,7 @@ _ = messages("ringstead")
 MULTIPART: Final = "multipart/form-data"
 ROUTES: Final = "ringstead.uploads"
 """Where the registry holds the most bytes of a file, by the name of a route."""
-_MOST_PARTS: Final = 32
+_MOST_PARTS: Final = 96
 _MOST_TEXT: Final = 64 * 1024
 _SPOOLED_ABOVE: Final = 64 * 1024
 

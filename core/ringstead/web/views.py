@@ -11,7 +11,7 @@ from pyramid.response import Response
 from ringstead.preferences.store import SettingRefused, set_for_subscriber
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.addresses import local
-from ringstead.web.i18n import LANGUAGE_COOKIE, Translations, messages
+from ringstead.web.i18n import LANGUAGE_COOKIE, languages_of, messages
 from ringstead.web.layout import THEME_COOKIE
 
 _ = messages("ringstead")
@@ -56,7 +56,7 @@ def choose_theme(_context: TenantContext, request: Request) -> Response:
 def choose_language(_context: TenantContext, request: Request) -> Response:
     """`GET /language/{locale}`: for visitors, whose preference nobody knows yet; kept by this browser."""
     locale = request.matchdict["locale"]
-    if locale not in _languages(request):
+    if locale not in languages_of(request):
         raise HTTPNotFound
     response = HTTPSeeOther(local(request.GET.get("next", "/")))
     _keep(request, response, LANGUAGE_COOKIE, locale)
@@ -68,8 +68,8 @@ def prefer_language(context: TenantContext, request: Request) -> Response:
     browser keeps it too, for the pages before signing in and for people without preferences.
     """
     locale = request.POST.get("locale", "")
-    if locale not in _languages(request):
-        choices = ", ".join(_languages(request))
+    if locale not in languages_of(request):
+        choices = ", ".join(languages_of(request))
         raise HTTPBadRequest(
             _("The field “${field}” must be one of ${choices}.", field="locale", choices=choices)
         )
@@ -84,11 +84,6 @@ def prefer_language(context: TenantContext, request: Request) -> Response:
             return response
     _keep(request, response, LANGUAGE_COOKIE, locale)
     return response
-
-
-def _languages(request: Request) -> tuple[str, ...]:
-    translations: Translations = request.registry["ringstead.translations"]
-    return translations.languages
 
 
 def back_to(request: Request) -> str:

@@ -12,6 +12,8 @@ from ringstead.api import (
     Command,
     EventListener,
     FeatureCode,
+    HostCheck,
+    HostFinding,
     JobSpec,
     NavItem,
     Permission,
@@ -59,6 +61,11 @@ def card(**values: Any) -> Card:
     return Card(**{**given, "present": lambda ctx, rows: {}, **values})
 
 
+def host_check(**values: Any) -> HostCheck:
+    given = {"name": "sample.look", "title": "Look", "check": lambda host: HostFinding(state="good", text="")}
+    return HostCheck(**{**given, **values})
+
+
 def setting(**values: Any) -> Setting:
     given = {"name": "sample.size", "title": "Size", "type": int, "default": 5, "level": "subscriber"}
     return Setting(**{**given, **values})
@@ -102,6 +109,7 @@ GOOD: dict[str, Any] = {
     "declare_transcribers": [
         Transcriber(name="sample.scribe", title="Scribe", transcribe=lambda words: None),
     ],
+    "declare_host_checks": [host_check()],
     "declare_feature_codes": [
         FeatureCode(name="sample.code", title="Code", code="*77", answer=lambda session, call: None),
     ],
@@ -203,6 +211,9 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("declare_listeners", [listener(event="happened")], "declare_listeners.event: must be a class"),
     ("declare_listeners", [listener(handle=lambda event: None)], "declare_listeners.handle"),
+    ("declare_host_checks", [host_check(name="core.dns")], "declare_host_checks.name"),
+    ("declare_host_checks", [host_check(check=lambda: None)], "declare_host_checks.check"),
+    ("declare_host_checks", [host_check(replaces=None)], "declare_host_checks.replaces"),
     ("declare_commands", [command(name="again")], "declare_commands.name"),
     ("declare_commands", [command(run=lambda database: "")], "declare_commands.run"),
     ("declare_switch_messages", [message(path="/cdr")], "declare_switch_messages.path: '/cdr' is not a path"),
@@ -304,7 +315,9 @@ def test_other_methods_and_sites_do_not_collide(loaded: Loaded) -> None:
     assert registry.active == {"alpha", "beta", "gamma"}
 
 
-@pytest.mark.parametrize("pattern", ["/static/x", "/switch/v1/cdr", "/healthz", "/brand/{file}"])
+@pytest.mark.parametrize(
+    "pattern", ["/static/x", "/switch/v1/cdr", "/healthz", "/brand/{file}", "/manifest.webmanifest"]
+)
 def test_the_portals_own_addresses_are_not_free(loaded: Loaded, pattern: str) -> None:
     registry = Registry([loaded("alpha", declare_routes=[pattern_of("alpha", pattern)])])
     assert "is the portal's own" in registry.plugins["alpha"].why
