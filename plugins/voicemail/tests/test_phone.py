@@ -426,6 +426,11 @@ def test_codes_lead_to_mailboxes(
     assert tell(key, "feature-code", dialled="*99214", **who).json["do"] == "voicemail_deposit"
     for dialled in ("*99", "*99777", "*1", "97"):
         assert tell(key, "feature-code", dialled=dialled, **who).status_int == 404
+    assert person.subscriber is not None
+    tenants.give(person.subscriber, tenants.package(person.partner, "calllogs"))
+    assert tell(key, "feature-code", dialled="*97", **who).status_int == 404, "not in the package"
+    tenants.give(person.subscriber, None)
+    assert tell(key, "feature-code", dialled="*97", **who).status_int == 200
     tenants.switch(person.organization, "voicemail", enabled=False)  # type: ignore[arg-type]
     assert tell(key, "feature-code", dialled="*97", **who).status_int == 404
 
