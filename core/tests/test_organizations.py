@@ -130,6 +130,7 @@ def test_an_organization_begins_as_its_template_with_numbers_and_an_invited_admi
         ({"time_zone": "Middle/Earth"}, "time_zone"),
         ({"region": "Austria"}, "region"),
         ({"limit": "many"}, "limit"),
+        ({"limit": "000000001" + "9" * 11}, "limit"),
         ({"dids": "a lot"}, "dids"),
         ({"admin_name": "Pip"}, "admin_email"),
         ({"admin_email": "pip@example.com"}, "admin_name"),
@@ -274,7 +275,8 @@ def test_public_holidays_are_offered_and_not_saved_unasked(
     lines = page.html.find(id="holidays").get_text().split("\n")
     assert "2026-05-04 Ours" in lines
     assert "2026-12-25 Christmas Day" in lines
-    assert problem_at(client.post_form(f"{root}/hours", {**form, "year": "1066"}, status=422), "year")
+    for year in ("1066", "020001111", "02026" + "1" * 5000):
+        assert problem_at(client.post_form(f"{root}/hours", {**form, "year": year}, status=422), "year")
     with database.run_as(org.org_id) as session:
         assert load(session, wsgi.registry["ringstead.declared_settings"])["core.holidays"] == []
 

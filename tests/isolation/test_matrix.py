@@ -305,8 +305,63 @@ def test_a_support_session_does_what_its_routes_allow(
     assert {200, 403} <= seen
 
 
-@pytest.mark.parametrize("role", ["subscriber", "org_admin"])
+@pytest.mark.parametrize("off", FEATURES)
+@pytest.mark.parametrize("role", [*matrix.ROLES, "support session"])
 def test_a_feature_that_is_off_does_not_exist(
+    role: str,
+    off: str,
+    wsgi: Any,
+    make_side: Callable[..., Side],
+    tenants: Tenants,
+    database: Database,
+    portal: Any,
+    console: Any,
+    visitor: Any,
+) -> None:
+    """Its routes answer 404 to everybody who has an organization; all others answer as they did before.
+
+    Without a sign-in no organization is known, so nothing may depend on what one has; a console's pages of a feature
+    are of all the partner's organizations.
+    """
+    side = make_side("amber")
+
+    def enter(site: str) -> Client:
+        if role != "support session":
+            return client_for(role, side, site, portal, console, visitor)
+        client: Client = visitor(side.partner)
+        enter_portal(database, client, side.people["partner_admin"], side.people["subscriber"])
+        return client
+
+    def answers(route: Any, clients: dict[str, Client]) -> int:
+        things = side.things_of(role) | {"session": "none"}
+        status: int = ask(clients[route.site], route, matrix.MATRIX[route.name], things).status_int
+        return status
+
+    sites = ("portal",) if role == "support session" else ("portal", "console")
+    routes = [route for route in all_routes(wsgi) if route.site in sites and is_safe(route)]
+    clients = {site: enter(site) for site in sites}
+    on = {route.name: answers(route, clients) for route in routes}
+    tenants.switch(side.organization, off, enabled=False)
+    is_member = role in ("subscriber", "org_admin", "support session")
+    wrong = {}
+    for route in routes:
+        is_off = route.name.partition(".")[0] == off and route.site == "portal" and is_member
+        status, want = answers(route, clients), 404 if is_off else on[route.name]
+        if status != want:
+            wrong[route.name] = f"{status} instead of {want}"
+    assert wrong == {}
+    tenants.switch(side.organization, off)
+    again = {route.name: answers(route, clients) for route in routes}
+    assert again == on
+
+
+def is_safe(route: Any) -> bool:
+    """Whether a request may be sent again and again with the same answer."""
+    return "GET" in route.methods and route.name != "core.support.ticket"
+
+
+@pytest.mark.parametrize("role", ["subscriber", "org_admin"])
+def test_no_form_of_a_feature_that_is_off_does_anything(
     role: str, wsgi: Any, make_side: Callable[..., Side], tenants: Tenants, portal: Any
 ) -> None:
     side = make_side("amber")

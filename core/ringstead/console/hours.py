@@ -39,6 +39,7 @@ DAY_TITLES: Final = {
 }
 _WRONG_DAY: Final = _("Write times such as 9:00-12:00, 13:00-17:30, or nothing for closed.")
 _LONGEST: Final = 20_000
+_YEAR_DIGITS: Final = 4
 
 
 def routes() -> list[Route]:
@@ -131,7 +132,7 @@ def _with_public_holidays(request: Request, session: TenantSession, here: Desk) 
     errors: dict[str, Any] = {}
     region = load(session, request.declared_settings)["core.region"]
     found: list[list[str]] = []
-    if year.isdecimal() and 2000 <= int(year[:5]) <= 2100:
+    if year.isdecimal() and len(year) == _YEAR_DIGITS and 2000 <= int(year) <= 2100:
         found = hours.public_holidays(region, int(year), request.tenant.locale)
     if not found:
         errors["year"] = _("No public holidays are known for this year and country.")

@@ -53,6 +53,7 @@ LABELS: Final = {
 _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _FIRST_EXTENSION: Final = "100"
 _MOST_SUBSCRIBERS: Final = 1_000_000
+_LONGEST_LIMIT: Final = len(str(_MOST_SUBSCRIBERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def read_limit(text: str, errors: dict[str, Any]) -> int | None:
     """How many subscribers at most; empty: any number."""
     if not text:
         return None
-    if not text.isdecimal() or not 0 < int(text[:9]) <= _MOST_SUBSCRIBERS:
+    if not text.isdecimal() or len(text) > _LONGEST_LIMIT or not 0 < int(text) <= _MOST_SUBSCRIBERS:
         errors["limit"] = _("Enter a whole number from 1, or nothing for any number.")
         return None
     return int(text)
