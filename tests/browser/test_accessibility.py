@@ -60,8 +60,13 @@ CONSOLE_PAGES = [
     "/calls",
     "/calls?by=hour",
     "/calls?from=x",
+    "/features",
+    "/features/of/voicemail",
+    "/features/organizations",
     "/organizations",
     "/organizations/new",
+    "/packages",
+    "/packages/new",
     "/subscribers?q=ju",
     "/templates",
 ]

@@ -83,3 +83,37 @@ def test_a_feature_turned_on_shows_in_the_other_browsers_menu(
     expect(desk.get_by_role("button", name="Turn off Voicemail")).to_be_visible()
     tab.reload()
     expect(menu.first).to_be_visible()
+
+
+def test_a_package_shows_its_menu_and_changes_another_browsers(
+    tansy: Person,
+    tenants: Tenants,
+    live_server: Any,
+    open_browser: Callable[..., Page],
+    sign_in_cookie: Any,
+) -> None:
+    juno = tenants.person(tenants.organization(tansy.partner, "calllogs", "voicemail"), "Juno Birdsong")
+    assert juno.organization is not None
+    assert juno.subscriber is not None
+    desk, tab = open_browser(), open_browser()
+    sign_in_cookie(desk, tansy, site="console")
+    sign_in_cookie(tab, juno)
+    tab.goto(live_server.url(juno, "/"))
+    menu = tab.get_by_role("navigation").get_by_role("link", name="Voicemail")
+    expect(menu.first).to_be_visible()
+    desk.goto(live_server.url(tansy, "/packages/new", site="console"))
+    preview = desk.get_by_role("region", name="Their menu")
+    expect(preview.get_by_text("Voicemail")).to_be_visible()
+    desk.get_by_role("textbox", name="Name").fill("Basic")
+    desk.get_by_role("switch", name="Voicemail is in the package").uncheck()
+    desk.get_by_role("button", name="Show the menu").click()
+    expect(preview.get_by_text("Voicemail")).to_have_count(0)
+    expect(desk.get_by_role("textbox", name="Name")).to_have_value("Basic")
+    desk.get_by_role("button", name="Save").click()
+    profile = f"/organizations/{juno.organization.org_id}/subscribers/{juno.subscriber.id}"
+    desk.goto(live_server.url(tansy, f"{profile}/edit", site="console"))
+    desk.get_by_label("Package").select_option("Basic")
+    desk.get_by_role("button", name="Save").click()
+    expect(desk.get_by_role("list", name="Their menu").get_by_text("Voicemail")).to_have_count(0)
+    tab.reload()
+    expect(menu).to_have_count(0)

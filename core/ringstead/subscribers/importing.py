@@ -25,7 +25,7 @@ from ringstead.db.session import TenantSession
 from ringstead.subscribers import accounts, changes, forms, ranges
 from ringstead.subscribers.changes import Person
 from ringstead.subscribers.editing import offer_of
-from ringstead.tenancy.models import Account, Membership, Subscriber, SubscriberImport
+from ringstead.tenancy.models import Account, Membership, Subscriber, SubscriberImport, WebSession
 
 _ = translations("ringstead")
 MOST_LINES: Final = 1000
@@ -215,6 +215,16 @@ def _let_in(
             accounts.invite(request, session, subscriber)
 
 
+def _in_use(session: TenantSession, ids: list[UUID], batch: SubscriberImport) -> set[UUID]:
+    """Who has chosen a password since, or has a browser signed in: an account may have been there before."""
+    members = select(Membership.subscriber_id).where(Membership.subscriber_id.in_(ids))
+    chose = members.join(Account, Account.id == Membership.account_id).where(
+        Account.password_changed_at > batch.applied_at
+    )
+    signed_in = members.join(WebSession, WebSession.membership_id == Membership.id)
+    return {*session.scalars(chose), *session.scalars(signed_in)}
+
+
 def undo(request: Request, session: TenantSession, batch: SubscriberImport) -> tuple[int, int]:
     """Take back whom a file brought, with all that came for them since; returns how many went, and how many stayed:
     because they have signed in, or because a feature holds back what it keeps for them."""
@@ -223,13 +233,9 @@ def undo(request: Request, session: TenantSession, batch: SubscriberImport) -> t
         subscriber.id: subscriber
         for subscriber in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))
     }
-    in_use = set(
-        session.scalars(
-            select(Membership.subscriber_id)
-            .join(Account, Account.id == Membership.account_id)
-            .where(Membership.subscriber_id.in_(ids), Account.password_changed_at > batch.applied_at)
-        )
-    )
+    in_use = _in_use(session, ids, batch)
+    if request.tenant.subscriber is not None:
+        in_use.add(request.tenant.subscriber.id)
     gone = 0
     for line in batch.lines:
         subscriber = there.get(UUID(line["id"])) if "id" in line else None

@@ -17,6 +17,8 @@ Handler = Callable[[Request], Response]
 # A form's fields are all parsed before anything looks at them, and ten megabytes of `a&a&…` keep a core busy for
 # twenty seconds.
 FORM_BYTES: Final = 128 * 1024
+# Digits of a Content-Length that may be a length at all; Python refuses to read thousands of them.
+_LONGEST_LENGTH: Final = 18
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 # What a page may be sent; the empty one is no header.
 _FORM_TYPES: Final = ("", FORM_TYPE)
@@ -70,9 +72,9 @@ def body_limit_tween_factory(handler: Handler, registry: PyramidRegistry) -> Han
     def tween(request: Request) -> Response:
         limit = min(most, FORM_BYTES) if media_type(request) in _FORM_TYPES else most
         length = request.environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return problem(400, "Bad Content-Length", "Content-Length must be a whole number.")
-        if int(length) > limit:
+        if len(length) > _LONGEST_LENGTH or int(length) > limit:
             return too_large(limit)
         if not request.is_body_seekable:  # else it was read already, to be there for a second try
             request.environ["wsgi.input"] = LimitedBody(request.environ["wsgi.input"], limit)
