@@ -19,6 +19,7 @@ from ringstead.tenancy.bundles import BundleError, apply_bundle, bundle_folders,
 from ringstead.tenancy.hosts import HOSTS_CHANNEL, HostDirectory
 from ringstead.tenancy.models import (
     Account,
+    FeaturePackage,
     Location,
     Membership,
     Organization,
@@ -576,3 +577,28 @@ def test_features_for_all_and_on_trial(database: Database, write: Writer, slug: 
     assert f"~ feature {slug}/sample: on for all until 2020-01-31" in over
     with database.run_as(organization_of(database, partner, "second").org_id) as session:
         assert enabled_plugins(session) == frozenset()
+
+
+def test_packages_and_who_has_them(database: Database, write: Writer, slug: str) -> None:
+    said = '[[packages]]\nname = "Basic"\nfeatures = ["sample"]\nwithout = ["core:data:export"]\n'
+    said += 'settings."core.region" = { value = "DE", who = "admins" }\n\n[demo]'
+    given = ('name = "Front desk" }', 'name = "Front desk", package = "Basic" }')
+    lines = apply(database, write(("[demo]", said), given))
+    assert "+ package Basic" in lines
+    assert "~ subscriber first/215: package Basic" in lines
+    assert apply(database, write()) == []
+    changed = apply(
+        database,
+        write(
+            ('features = ["sample"]', "features = []"),
+            ('name = "Second"', 'name = "Second"\npackage = "Basic"'),
+        ),
+    )
+    assert changed == ["~ package Basic: features", "~ organization second: package Basic"]
+    with pytest.raises(BundleError, match="there is no package Grand; add it to packages"):
+        apply(database, write(('package = "Basic"\n', 'package = "Grand"\n')))
+    partner = partner_of(database, slug)
+    with database.in_partner(partner.id) as session:
+        package = session.scalars(select(FeaturePackage)).one()
+    assert package.settings == {"core.region": ["DE", "admins"]}
+    assert package.closed == ["core:data:export"]

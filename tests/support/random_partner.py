@@ -17,6 +17,7 @@ from ringstead.plugins.decisions import end_of
 from ringstead.tenancy.hours import DAYS
 from ringstead.tenancy.models import (
     Account,
+    FeaturePackage,
     Host,
     Location,
     LocationManager,
@@ -73,6 +74,27 @@ KEPT = st.fixed_dictionaries(
         "core.holidays": st.one_of(st.none(), HOLIDAYS),
     }
 )
+PACKAGES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": NAMES,
+            "features": st.lists(st.sampled_from(sorted(ALL_PLUGINS)), unique=True).map(sorted),
+            "closed": st.lists(st.sampled_from(["core:data:export", "gone:thing:do"]), unique=True).map(
+                sorted
+            ),
+            "settings": st.dictionaries(
+                st.sampled_from(["core.region", "voicemail.quota_mb", "gone.setting"]),
+                st.tuples(
+                    st.one_of(st.none(), st.integers(0, 9), st.booleans(), NAMES), st.just("admins")
+                ).map(list),
+                max_size=2,
+            ),
+            "admins_give": st.booleans(),
+        }
+    ),
+    max_size=3,
+    unique_by=lambda package: package["name"],
+)
 STAFF = st.dictionaries(st.integers(0, 4), st.sampled_from(["partner_admin", "partner_support"]), max_size=3)
 PLUGINS = st.dictionaries(st.sampled_from(sorted(ALL_PLUGINS)), st.booleans(), max_size=4)
 # How many days a trial goes on, or has been over for.
@@ -118,6 +140,7 @@ def people(draw: st.DrawFn) -> dict[str, Any]:
         "has_number": draw(st.booleans()),
         "status": draw(STATUSES),
         "place": draw(st.one_of(st.none(), st.integers(0, 2))),
+        "package": draw(st.one_of(st.none(), st.integers(0, 2))),
         # Which of the partner's accounts open this portal, and whether the first has the same name.
         "openers": draw(st.dictionaries(st.integers(0, 4), st.sampled_from(["subscriber", "org_admin"]), max_size=3)),
         "same_name": draw(st.booleans()),
@@ -138,6 +161,7 @@ def organizations(draw: st.DrawFn) -> dict[str, Any]:
         "status": draw(st.sampled_from(["active", "active", "suspended", "leaving"])),
         "settings": draw(KEPT),
         "limit": draw(st.one_of(st.none(), st.integers(1, 1000))),
+        "package": draw(st.one_of(st.none(), st.integers(0, 2))),
         "hosts": draw(st.lists(st.sampled_from(["sip", "portal"]), max_size=3)),
         "features": draw(SWITCHES),
         "people": draw(st.lists(people(), max_size=6, unique_by=lambda person: person["extension"])),
@@ -156,6 +180,7 @@ def partners(draw: st.DrawFn) -> dict[str, Any]:
         "settings": draw(REGIONS),
         "hosts": ["portal", "console", *draw(st.lists(st.sampled_from(["portal", "console"]), max_size=2))],
         "allowed": draw(FOR_ALL),
+        "packages": draw(PACKAGES),
         "accounts": draw(st.lists(st.tuples(NAMES, STATUSES), min_size=5, max_size=5)),
         "staff": draw(STAFF),
         "organizations": draw(st.lists(organizations(), max_size=3, unique_by=lambda one: one["slug"])),
@@ -196,6 +221,11 @@ class PartnerMaker:
                     decided_at=in_days(-20 if is_early else -5),
                 )
             )
+        self.packages = [
+            FeaturePackage(partner_id=self.partner, id=new_id(), **values)
+            for values in drawn.get("packages", [])
+        ]
+        self.add(*self.packages)
         self.hosts(drawn["hosts"], None, self.slug)
         self.accounts = [
             Account(
@@ -213,6 +243,10 @@ class PartnerMaker:
         for number, one in enumerate(drawn["organizations"]):
             self.organization(one, number)
         self.session.flush()
+
+    def package(self, number: int | None) -> Any:
+        """The id of one of the packages, if there are so many."""
+        return None if number is None or number >= len(self.packages) else self.packages[number].id
 
     def add(self, *rows: Any) -> None:
         self.session.add_all(rows)
@@ -234,6 +268,7 @@ class PartnerMaker:
                 status=one["status"],
                 leaves_at=leaves_at,
                 subscriber_limit=one.get("limit"),
+                package_id=self.package(one.get("package")),
             )
         )
         self.add(
@@ -284,6 +319,7 @@ class PartnerMaker:
             number=f"+4366{self.number:08}" if drawn["has_number"] else None,
             status=drawn["status"],
             location_id=place,
+            package_id=self.package(drawn.get("package")),
         )
         self.add(person)
         for account, role in openers:

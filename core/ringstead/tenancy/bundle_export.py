@@ -21,11 +21,13 @@ from sqlalchemy.orm import Session
 
 from ringstead.plugins.decisions import decide
 from ringstead.tenancy.bundle_features import ZONE, Said, said_by_partner, said_of
+from ringstead.tenancy.bundle_packages import written_package
 from ringstead.tenancy.bundle_schema import BundlePart, OrganizationPart
 from ringstead.tenancy.bundle_settings import written_hours, written_setting
 from ringstead.tenancy.bundle_source import spell
 from ringstead.tenancy.models import (
     Account,
+    FeaturePackage,
     Host,
     Location,
     LocationManager,
@@ -214,12 +216,18 @@ def _staff(session: Session, partner: Partner) -> list[dict[str, Any]]:
     ]
 
 
+def _packages(session: Session, partner: Partner) -> list[dict[str, Any]]:
+    rows = select(FeaturePackage).where(FeaturePackage.partner_id == partner.id).order_by(FeaturePackage.name)
+    return [written_package(row) for row in session.scalars(rows)]
+
+
 PARTNER_FIELDS: Final[Mapping[str, Callable[[Session, Partner], Any]]] = {
     "partner": _partner,
     "brand": _brand,
     "hosts": _hosts,
     "features": _partner_features,
     "staff": _staff,
+    "packages": _packages,
 }
 
 
@@ -275,6 +283,15 @@ class Reading:
         for account, member in rows:
             found.setdefault(member.subscriber_id, []).append((account, member))
         return found
+
+    @cached_property
+    def packages(self) -> dict[UUID, str]:
+        rows = select(FeaturePackage).where(FeaturePackage.partner_id == self.row.partner_id)
+        return {row.id: row.name for row in self.session.scalars(rows)}
+
+    def package_name(self, package_id: UUID | None) -> str | None:
+        """The name of a package that somebody has."""
+        return None if package_id is None else self.packages.get(package_id)
 
     def sorted_extensions(self, ids: Iterable[UUID]) -> list[str]:
         return sorted((self.extensions[id_] for id_ in ids), key=_counted)
@@ -336,6 +353,7 @@ def _subscribers(reading: Reading) -> list[dict[str, Any]]:
             name=person.name,
             number=person.number,
             location=places.get(person.location_id),
+            package=reading.package_name(person.package_id),
             suspended=_status(person.status),
             **_accounts(person, reading.accounts.get(person.id, [])),
         )
@@ -364,6 +382,7 @@ ORGANIZATION_FIELDS: Final[Mapping[str, Callable[[Reading], Any]]] = {
     "locale": lambda reading: written_setting("locale", reading.settings),
     "time_zone": lambda reading: written_setting("time_zone", reading.settings),
     "suspended": lambda reading: _status(reading.row.status),
+    "package": lambda reading: reading.package_name(reading.row.package_id),
     "subscriber_limit": lambda reading: reading.row.subscriber_limit,
     "hours": lambda reading: written_setting("hours", reading.settings),
     "holidays": lambda reading: written_setting("holidays", reading.settings),

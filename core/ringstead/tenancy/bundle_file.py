@@ -210,6 +210,8 @@ def _contradictions(content: BundlePart) -> Iterator[Problem]:
             yield from twice("host", host, ("hosts", kind, i))
     for i, member in enumerate(content.staff):
         yield from twice("staff", member.email, ("staff", i, "email"))
+    for i, package in enumerate(content.packages):
+        yield from twice("package", package.name, ("packages", i, "name"))
     for i, organization in enumerate(content.organizations):
         at: Key = ("organizations", i)
         yield from twice("slug", organization.slug, (*at, "slug"))

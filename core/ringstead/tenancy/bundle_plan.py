@@ -17,6 +17,7 @@ from ringstead.tenancy.bundle_change import Change, News
 from ringstead.tenancy.bundle_features import organization_changes, partner_changes
 from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_groups import group_changes, refuse_unknown
+from ringstead.tenancy.bundle_packages import given_changes, package_changes, refuse_unknown_packages
 from ringstead.tenancy.bundle_rows import Rows, read_rows, refuse_foreign
 from ringstead.tenancy.bundle_schema import MemberPart, OrganizationPart, StaffPart, SubscriberPart
 from ringstead.tenancy.bundle_settings import SETTINGS
@@ -67,11 +68,13 @@ def plan_bundle(session: Session, bundle: Bundle, installed: Collection[str] | N
     rows = read_rows(session, bundle)
     refuse_foreign(session, bundle, rows)
     refuse_unknown(bundle, rows)
+    refuse_unknown_packages(bundle, rows)
     _refuse_unreachable(bundle, rows)
     planner = _Planner(bundle, rows, installed)
     planner.partner()
     planner.hosts(None)
     planner.features()
+    planner.changes += package_changes(rows, bundle.content.packages)
     for i, member in enumerate(bundle.content.staff):
         planner.account(member, ("staff", i), member.role)
     for i, organization in enumerate(bundle.content.organizations):
@@ -178,6 +181,9 @@ class _Planner:
             "organization", part.slug, part.suspended, known, at, lambda rows: rows.organizations[part.slug]
         )
         self._limit(part, known, at)
+        self.changes += given_changes(
+            self.rows, part, known, part.slug, lambda rows: rows.organizations[part.slug], at
+        )
         self._settings(part, at, part.slug, part.slug)
         self.hosts(part, at)
         self._features(part, at)
@@ -228,6 +234,9 @@ class _Planner:
             self._update("subscriber", name, known, wanted, at)
         self._status(
             "subscriber", name, part.suspended, known, at, lambda rows: rows.subscribers[org, part.extension]
+        )
+        self.changes += given_changes(
+            self.rows, part, known, name, lambda rows: rows.subscribers[org, part.extension], at
         )
         for member, where in part.members:
             self.account(member, (*at, *where), None)

@@ -14,6 +14,7 @@ from ringstead.tenancy.bundle_file import Bundle
 from ringstead.tenancy.bundle_source import BundleError, Key, Problem
 from ringstead.tenancy.models import (
     Account,
+    FeaturePackage,
     Host,
     Location,
     LocationManager,
@@ -42,6 +43,7 @@ class Rows:
     memberships: dict[tuple[UUID, UUID], Membership] = field(default_factory=dict)
     _openers: dict[UUID, set[UUID]] = field(default_factory=dict)
     settings: dict[tuple[UUID, str], Any] = field(default_factory=dict)
+    packages: dict[str, FeaturePackage] = field(default_factory=dict)
     partner_features: dict[str, PartnerFeature] = field(default_factory=dict)
     features: dict[UUID, list[OrganizationFeature]] = field(default_factory=dict)
     teams: dict[tuple[str, str], Team] = field(default_factory=dict)
@@ -97,6 +99,8 @@ def read_rows(session: Session, bundle: Bundle) -> Rows:
         rows.features.setdefault(feature.org_id, []).append(feature)
     for said in session.scalars(select(PartnerFeature).where(PartnerFeature.partner_id == own)):
         rows.partner_features[said.plugin] = said
+    for package in session.scalars(select(FeaturePackage).where(FeaturePackage.partner_id == own)):
+        rows.packages[package.name] = package
     _read_groups(session, rows, by_id)
     return rows
 

@@ -98,6 +98,7 @@ class SubscriberPart(Part):
     email: Email | None = None
     role: Literal["subscriber", "org_admin"] = "subscriber"
     location: Slug | None = None
+    package: Name | None = None
     suspended: bool | None = None
     accounts: list[MemberPart] = []
 
@@ -155,6 +156,7 @@ class OrganizationPart(Part):
     locale: LocaleName | None = None
     time_zone: Zone | None = None
     suspended: bool | None = None
+    package: Name | None = None
     subscriber_limit: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     hours: HoursPart | None = None
     holidays: Holidays | None = None
@@ -171,6 +173,23 @@ class DemoPart(Part):
     password: str = Field(min_length=12, max_length=128)
 
 
+class PackageSettingPart(Part):
+    """What a package says of a preference: a value, and who may change it for a subscriber."""
+
+    value: bool | int | str | None = None
+    who: Literal["everybody", "admins", "partner"] = "everybody"
+
+
+class PackagePart(Part):
+    """One of `packages`: known by its name. Keys that are left out stay as they are."""
+
+    name: Name
+    features: list[PluginName] | None = None
+    without: list[str] | None = None
+    settings: dict[str, PackageSettingPart] | None = None
+    admins_give: bool | None = None
+
+
 class BundlePart(Part):
     """The whole file."""
 
@@ -179,5 +198,6 @@ class BundlePart(Part):
     hosts: HostsPart
     features: PartnerFeatures = {}
     staff: list[StaffPart] = []
+    packages: list[PackagePart] = []
     organizations: list[OrganizationPart] = []
     demo: DemoPart | None = None
