@@ -34,8 +34,16 @@ from support.voicemail import add_greeting, address_to_confirm, is_gone, leave_r
 
 from ringstead.api.testing import PASSWORD, Client, Person, Tenants
 from ringstead.auth.passwords import Passwords
+from ringstead.plugins.enablement import allow_plugin, enabled_plugins, set_for_all
 from ringstead.switch.nodes import create_node, set_adapter
-from ringstead.tenancy.models import Account, FeaturePackage, Location, Subscriber, SubscriberImport
+from ringstead.tenancy.models import (
+    Account,
+    FeaturePackage,
+    Location,
+    PartnerFeature,
+    Subscriber,
+    SubscriberImport,
+)
 from ringstead_voicemail.models import Greeting, Message
 
 pytestmark = pytest.mark.fuzz
@@ -206,6 +214,19 @@ class House:
         self.looked_after[site, kind] = str(made[kind]())
         return self.looked_after[site, kind]
 
+    def switch_on(self) -> None:
+        """Have the features on again, which somebody may have turned off for all or in the table."""
+        with self.tenants.database.in_partner(self.staff.partner.id) as session:
+            said = session.scalars(select(PartnerFeature)).all()
+            for row in said:
+                if not row.allowed or row.for_all is not None:
+                    allow_plugin(session, row.plugin, True)
+                    set_for_all(session, row.plugin, None)
+        with self.tenants.database.run_as(self.organization.org_id) as session:
+            missing = {"calllogs", "voicemail"} - enabled_plugins(session)
+        if missing:
+            self.tenants.switch(self.organization, *missing)
+
     def package(self) -> str:
         """A package of the partner; another one when it was removed."""
         partner = self.staff.partner
@@ -285,6 +306,8 @@ class Fuzzer:
             body, headers["Content-Type"] = self.chance.body(), self.chance.choice(fuzzing.CONTENT_TYPES)
         answer = fuzzing.ask(self.house.app, method, url, headers, body, self.chance.address())
         self.note(route, actor, (method, url, headers, body[:300]), answer)
+        if route.name in SWITCHING and method == "POST":
+            self.house.switch_on()
 
     def url(self, route: Any, actor: Actor, method: str) -> str:
         if self.chance.often(0.75):
@@ -333,6 +356,8 @@ def with_query(url: str, query: str) -> str:
 
 
 FORM_TYPE = fuzzing.FORM
+# Forms by which features are turned off for those who are sent through them.
+SWITCHING = {"core.console.features.one.change", "core.console.features.table.change"}
 QUERY_NAMES = {"q", "from", "to", "kind", "disposition", "direction", "before", "after", "next", "moved"}
 
 
