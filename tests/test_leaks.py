@@ -87,6 +87,7 @@ def make_side(
             "file": file_of(database, person),
             "subscriber": person.subscriber.id,  # type: ignore[union-attr]
             "location": tenants.location(organization, f"{word}-place", name=f"{word} Place").id,
+            "package": tenants.package(partner, "calllogs", "voicemail", name=f"{word} Package").id,
             "import": read_file(database, person, f"{word} Import"),
             "wish": ask_to_open(database, people["partner_admin"], person, f"{word} Reason"),
         }
