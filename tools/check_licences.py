@@ -65,7 +65,10 @@ SPELLINGS: Final = {
     "zpl 2.1": "ZPL-2.1",
 }
 # Distributions whose metadata says nothing usable, read by a person: name -> (licence, where it was read).
-REVIEWED: Final[dict[str, tuple[str, str]]] = {}
+REVIEWED: Final[dict[str, tuple[str, str]]] = {
+    # Its Rust crates, listed in the wheel's software bill of materials, are MIT, Apache-2.0 and the like.
+    "resvg-py": ("MIT", "licenses/LICENSE in its wheel"),
+}
 
 
 @dataclass(frozen=True)
