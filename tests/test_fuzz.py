@@ -326,7 +326,8 @@ class Fuzzer:
 
     def fields(self, route: Any, actor: Actor) -> dict[str, str]:
         known = self.house.forms.fields.get(route.name, {})
-        kept = [name for name in known if self.chance.often(0.95)]
+        # A brand that offers one language leaves nothing to choose for everybody who comes after.
+        kept = [name for name in known if name != "languages" and self.chance.often(0.95)]
         values = {name: self.house.value(name, known[name]) for name in kept}
         if "id" in values and actor.person is not None and self.chance.often(0.85):
             values["id"] = self.house.message(actor.person)
