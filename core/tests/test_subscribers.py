@@ -241,6 +241,28 @@ def test_an_admin_does_not_learn_what_another_organization_calls_somebody(
     assert "Secret Name" not in client.get("/audit").text
 
 
+def test_an_admin_does_not_learn_whether_there_was_an_account(
+    tenants: Tenants, org: Organization, fern: Person, portal: Make, database: Database
+) -> None:
+    """Whatever an address had before, adding it and inviting look alike."""
+    new = f"nobody-{secrets.token_hex(4)}@else.example"
+    other = tenants.person(tenants.organization(fern.partner), "Somebody Else")
+    suspended = tenants.person(tenants.organization(fern.partner), "Third Person")
+    with database.in_partner(fern.partner.id) as session:
+        session.get_one(Account, (fern.partner.id, suspended.account.id)).status = "suspended"
+        session.get_one(Account, (fern.partner.id, other.account.id)).password_hash = None
+    client, seen = portal(fern), set()
+    for number, email in enumerate((new, other.account.email, suspended.account.email)):
+        extension = f"72{number}"
+        add(client, "/organization/subscribers", extension=extension, email=email, invite="on")
+        person = only(database, org, extension)
+        assert person is not None
+        page = client.get(f"/organization/subscribers/{person.id}").html
+        shown = page.find("h2", id="identity-title").find_parent("section").get_text(" ", strip=True)
+        seen.add(shown.replace(email, "ADDRESS"))
+    assert len(seen) == 1, seen
+
+
 def test_an_admin_does_not_lock_themselves_out(fern: Person, portal: Make) -> None:
     client, path = portal(fern), f"/organization/subscribers/{fern.subscriber.id}"  # type: ignore[union-attr]
     for do in ({"do": "suspend"}, {"do": "remove", "sure": "201"}):

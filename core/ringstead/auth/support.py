@@ -189,14 +189,14 @@ def state_of(wish: SupportSession) -> TranslationString:
     return _("Allowed") if wish.needs_consent and is_usable(wish) else _("Not used")
 
 
-def of_subscriber(session: TenantSession, subscriber_id: UUID, limit: int = 20) -> Sequence[SupportSession]:
-    """The latest support sessions of a subscriber's portal."""
-    return session.scalars(
-        select(SupportSession)
-        .where(SupportSession.subscriber_id == subscriber_id)
-        .order_by(SupportSession.id.desc())
-        .limit(limit)
-    ).all()
+def of_subscriber(
+    session: TenantSession, subscriber_id: UUID, limit: int = 20, actor_id: UUID | None = None
+) -> Sequence[SupportSession]:
+    """The latest support sessions of a subscriber's portal; of one account of the partner's staff, if it is given."""
+    wanted = select(SupportSession).where(SupportSession.subscriber_id == subscriber_id)
+    if actor_id is not None:
+        wanted = wanted.where(SupportSession.actor_account_id == actor_id)
+    return session.scalars(wanted.order_by(SupportSession.id.desc()).limit(limit)).all()
 
 
 def of_organization(

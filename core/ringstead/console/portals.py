@@ -96,11 +96,8 @@ def _allowed(request: Request, me: AccountInfo, subscriber_id: UUID) -> SupportS
     return next(
         (
             wish
-            for wish in support.of_subscriber(request.db, subscriber_id)
-            if str(wish.id) == named_wish
-            and wish.actor_account_id == me.id
-            and wish.needs_consent
-            and support.is_usable(wish)
+            for wish in support.of_subscriber(request.db, subscriber_id, actor_id=me.id)
+            if str(wish.id) == named_wish and wish.needs_consent and support.is_usable(wish)
         ),
         None,
     )

@@ -79,11 +79,9 @@ def members_of(session: TenantSession, subscriber_id: UUID) -> list[tuple[Accoun
 def invite(request: Request, session: TenantSession, subscriber: Subscriber) -> list[str]:
     """Queue an invitation to everybody who opens the subscriber's portal; returns their addresses.
 
-    The session is the organization's.
+    The session is the organization's. Whose account is suspended gets no mail, which the organization is not told.
     """
-    emails = [
-        account.email for account, _member in members_of(session, subscriber.id) if account.status == "active"
-    ]
+    emails = [account.email for account, _member in members_of(session, subscriber.id)]
     if emails:
         defer(
             session,

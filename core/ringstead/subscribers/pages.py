@@ -45,6 +45,7 @@ class SignIn:
     role: str
     has_password: bool
     is_active: bool
+    """Both as the partner sees them; True where it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def profile_values(context: TenantContext, request: Request, **more: Any) -> dic
         profile = _profile(request, session, here, subscriber)
         asks_consent = bool(load(session, request.declared_settings)[support.CONSENT])
     wishes = support.of_subscriber(request.db, subscriber.id)
-    mine = [wish for wish in wishes if wish.actor_account_id == me.id and wish.needs_consent]
+    own = support.of_subscriber(request.db, subscriber.id, actor_id=me.id)
+    mine = [wish for wish in own if wish.needs_consent]
     return {
         "desk": here,
         "profile": profile,
@@ -187,11 +189,12 @@ def _menu(
 
 
 def _sign_in(here: Desk, subscriber: Subscriber, account: Account, member: Membership) -> SignIn:
-    """Somebody who opens the portal. An account may belong to other organizations too, by which it got its name: an
-    organization's own admins see the name that they gave themselves."""
-    name = account.name if here.is_console else subscriber.name
+    """Somebody who opens the portal. An account may belong to other organizations too: an organization's own admins see
+    the name that they gave, and nothing by which they could tell that there was an account before."""
+    if not here.is_console:
+        return SignIn(subscriber.name, account.email, member.role, has_password=True, is_active=True)
     has_password, is_active = account.password_hash is not None, account.status == "active"
-    return SignIn(name, account.email, member.role, has_password, is_active)
+    return SignIn(account.name, account.email, member.role, has_password, is_active)
 
 
 def to_profile(here: Desk, subscriber: Subscriber) -> HTTPSeeOther:
