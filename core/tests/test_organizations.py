@@ -436,3 +436,15 @@ def test_the_overview_counts_what_is_the_partners_only(
     }
     assert features["Calls"] == "1 organization"
     assert features["Voicemail"] == "0 organizations"
+
+
+def test_one_that_was_suspended_is_so_again_when_it_is_kept(
+    desk: Client, org: Organization, with_blobs: Database, run_jobs: Make
+) -> None:
+    settings, path = f"/organizations/{org.org_id}/settings", f"/organizations/{org.org_id}/removal"
+    desk.post_form(settings, {"do": "suspend", "calls": "all"}, status=303)
+    desk.post_form(path, {"do": "leave", "sure": org.slug}, status=303)
+    run_jobs()
+    desk.post_form(path, {"do": "keep"}, status=303)
+    with with_blobs.run_as(org.org_id) as session:
+        assert session.get_one(Organization, org.org_id).status == "suspended"

@@ -113,6 +113,7 @@ def act(_context: TenantContext, request: Request) -> Any:
 def _leave(request: Request, session: TenantSession, own: Organization) -> None:
     if own.status == "leaving":
         return
+    own.was_suspended = own.status == "suspended"
     own.status, own.leaves_at = "leaving", datetime.now(UTC) + GRACE
     session.execute(delete(WebSession).where(WebSession.org_id == own.org_id))
     _tell_admins(request, session, own)
@@ -133,10 +134,11 @@ def _tell_admins(request: Request, session: TenantSession, own: Organization) ->
 
 def _keep(request: Request, session: TenantSession, own: Organization) -> None:
     if own.status == "leaving":
-        own.status, own.leaves_at = "active", None
+        own.status, own.leaves_at = "suspended" if own.was_suspended else "active", None
         org_blobs(session).delete(EXPORT_KEY)
         audit.record(request, KEPT, target=own.name, session=session)
-        request.flash(_("${name} is active again.") % {"name": own.name})
+        again = _("${name} is suspended, as it was.") if own.was_suspended else _("${name} is active again.")
+        request.flash(again % {"name": own.name})
 
 
 def _remove(request: Request, session: TenantSession, own: Organization) -> Response | dict[str, Any]:

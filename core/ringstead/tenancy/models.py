@@ -70,6 +70,8 @@ class Organization(DirectoryScoped, Base):
     """How many subscribers it may have; None: as many as there come."""
     leaves_at: Mapped[datetime | None]
     """While `status` is leaving: when everything of it is removed."""
+    was_suspended: Mapped[bool] = mapped_column(default=False)
+    """While `status` is leaving: whether it was suspended before, and will be if it is kept."""
     package_id: Mapped[UUID | None]
     """The package of its people who have none of their own; None: they have all that the organization has."""
     created_at: Mapped[CreatedAt]
