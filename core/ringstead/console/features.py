@@ -1,7 +1,7 @@
 """The partner's features: which there are and whether they work, for all organizations, and for one at a time."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
@@ -13,13 +13,14 @@ from ringstead.console.dashboard import failed_jobs
 from ringstead.console.switching import (
     SWITCH,
     Feature,
+    Word,
     decide_for_all,
     feature_of,
     features_of,
     read_trial,
     switch,
+    switch_one,
     switchable,
-    tell,
 )
 from ringstead.plugins.decisions import decide, decisions_of
 from ringstead.plugins.registry import CORE, Registry
@@ -183,19 +184,9 @@ def change_one(context: TenantContext, request: Request) -> Any:
         decide_for_all(request, info.name, word, until)
         request.flash(_("Saved. It holds from now on."))
     else:
-        _switch_one(request, info, organization, word, until)
+        switch_one(request, organization, info, cast(Word, word), until)
     query = {"q": q} if (q := request.POST.get("q", "")[:SEARCH_MAX].strip()) else {}
     return HTTPSeeOther(request.route_path("core.console.features.one", plugin=info.name, _query=query))
-
-
-def _switch_one(
-    request: Request, info: PluginInfo, organization: Organization, word: Any, until: Any
-) -> None:
-    row = request.db.get(PartnerFeature, (request.site.partner.id, info.name))
-    if word != "off" and row is not None and not row.allowed:
-        raise HTTPBadRequest(_("This feature is not allowed for organizations of this partner."))
-    switch(request, organization, {info.name: word}, until)
-    tell(request, info, organization, word)
 
 
 def _wrong(field: str, choices: str) -> HTTPBadRequest:

@@ -15,12 +15,10 @@ from ringstead.auth.answers import Banner, refused
 from ringstead.console.switching import (
     SWITCH,
     Word,
-    feature_of,
     features_of,
     read_trial,
-    switch,
+    switch_one,
     switchable,
-    tell,
 )
 from ringstead.plugins.decisions import decisions
 from ringstead.tenancy.addresses import id_of
@@ -113,10 +111,6 @@ def switch_feature(context: TenantContext, request: Request) -> Any:
     info = next((info for info in switchable(request.plugins) if info.name == plugin), None)
     if info is None:
         raise HTTPBadRequest(_("There is no such feature. Open the page again and choose one that it lists."))
-    with request.database.run_as(organization.org_id) as session:
-        feature = feature_of(context, info, decisions(session).get(plugin))
-    if word != "off" and not feature.decision.is_allowed:
-        raise HTTPBadRequest(_("This feature is not allowed for organizations of this partner."))
     until: datetime | None = None
     if word == "trial":
         until, why = read_trial(context, request.POST.get("until", ""))
@@ -126,6 +120,5 @@ def switch_feature(context: TenantContext, request: Request) -> Any:
             values = {**_values(context, request, organization), "banner": banner}
             labels = {field: _("Last day of the trial")}
             return refused(request, {**values, "errors": {field: why}, "labels": labels})
-    switch(request, organization, {plugin: cast(Word, word)}, until)
-    tell(request, info, organization, cast(Word, word))
+    switch_one(request, organization, info, cast(Word, word), until)
     return HTTPSeeOther(request.route_path("core.console.organization", id=organization.org_id))

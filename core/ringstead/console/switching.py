@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
+from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.request import Request
 
 from ringstead import audit
@@ -109,8 +110,14 @@ def _record(
     audit.record(request, action, target=plugin, detail=detail, session=session)
 
 
-def tell(request: Request, info: PluginInfo, organization: Organization, word: Word) -> None:
-    """Say at the top of the next page what was switched."""
+def switch_one(
+    request: Request, organization: Organization, info: PluginInfo, word: Word, until: datetime | None
+) -> None:
+    """Switch one feature, and say so on the next page. Raises HTTPBadRequest for one that the partner forbids."""
+    row = request.db.get(PartnerFeature, (request.site.partner.id, info.name))
+    if word != "off" and row is not None and not row.allowed:
+        raise HTTPBadRequest(_("This feature is not allowed for organizations of this partner."))
+    switch(request, organization, {info.name: word}, until)
     said = {
         "on": _("${feature} is on for ${name}."),
         "off": _("${feature} is off for ${name}. Its data is kept."),
