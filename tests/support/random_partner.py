@@ -93,7 +93,7 @@ PACKAGES = st.lists(
         }
     ),
     max_size=3,
-    unique_by=lambda package: package["name"],
+    unique_by=lambda package: package["name"].casefold(),
 )
 STAFF = st.dictionaries(st.integers(0, 4), st.sampled_from(["partner_admin", "partner_support"]), max_size=3)
 PLUGINS = st.dictionaries(st.sampled_from(sorted(ALL_PLUGINS)), st.booleans(), max_size=4)

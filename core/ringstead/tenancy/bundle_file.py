@@ -211,7 +211,7 @@ def _contradictions(content: BundlePart) -> Iterator[Problem]:
     for i, member in enumerate(content.staff):
         yield from twice("staff", member.email, ("staff", i, "email"))
     for i, package in enumerate(content.packages):
-        yield from twice("package", package.name, ("packages", i, "name"))
+        yield from twice("package", package.name.casefold(), ("packages", i, "name"))
     for i, organization in enumerate(content.organizations):
         at: Key = ("organizations", i)
         yield from twice("slug", organization.slug, (*at, "slug"))

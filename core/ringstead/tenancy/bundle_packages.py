@@ -1,4 +1,4 @@
-"""What a bundle says of feature packages, and who has them: a package is known by its name."""
+"""What a bundle says of feature packages, and who has them: a package is known by its name, case apart."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def written_package(row: FeaturePackage) -> dict[str, Any]:
 
 def refuse_unknown_packages(bundle: Bundle, rows: Rows) -> None:
     """Stop when an organization or a subscriber names a package that is neither in the file nor in the database."""
-    known = {part.name for part in bundle.content.packages} | set(rows.packages)
+    known = {part.name.casefold() for part in bundle.content.packages} | set(rows.packages)
     problems: list[Problem] = [
         (key, f"there is no package {name}; add it to packages, or name another")
         for key, name in _named(bundle)
-        if name not in known
+        if name.casefold() not in known
     ]
     if problems:
         raise BundleError(bundle.source.describe_all(problems))
@@ -53,14 +53,14 @@ def package_changes(rows: Rows, parts: list[PackagePart]) -> Iterator[Change]:
     """What must change so that the packages are as they are said to be. What a part leaves out stays."""
     for i, part in enumerate(parts):
         wanted = _wanted(part)
-        known = rows.packages.get(part.name)
+        known = rows.packages.get(part.name.casefold())
         if known is None:
 
             def create(session: Session, rows: Rows, wanted: dict[str, Any] = wanted) -> None:
                 values = {"features": [], "closed": [], "settings": {}, "admins_give": True, **wanted}
                 made = FeaturePackage(partner_id=rows.partner_id, id=new_id(), **values)
                 session.add(made)
-                rows.packages[made.name] = made
+                rows.packages[made.name.casefold()] = made
 
             yield Change("+", "package", part.name, "", ("packages", i), create)
             continue
@@ -71,7 +71,7 @@ def package_changes(rows: Rows, parts: list[PackagePart]) -> Iterator[Change]:
                 _session: Session, rows: Rows, name: str = part.name, values: dict[str, Any] = differing
             ) -> None:
                 for field, value in values.items():
-                    setattr(rows.packages[name], field, value)
+                    setattr(rows.packages[name.casefold()], field, value)
 
             yield Change("~", "package", part.name, ", ".join(differing), ("packages", i), update)
 
@@ -100,12 +100,12 @@ def given_changes(
     """What must change so that an organization or a subscriber has the package that is named. `find(rows)`: its row."""
     if part.package is None:
         return
-    package = rows.packages.get(part.package)
+    package = rows.packages.get(part.package.casefold())
     if known is not None and package is not None and known.package_id == package.id:
         return
 
     def give(_session: Session, rows: Rows, wanted: str = part.package) -> None:
-        find(rows).package_id = rows.packages[wanted].id
+        find(rows).package_id = rows.packages[wanted.casefold()].id
 
     thing = "organization" if isinstance(part, OrganizationPart) else "subscriber"
     yield Change("~", thing, name, f"package {part.package}", (*at, "package"), give)

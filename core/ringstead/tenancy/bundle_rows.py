@@ -100,7 +100,7 @@ def read_rows(session: Session, bundle: Bundle) -> Rows:
     for said in session.scalars(select(PartnerFeature).where(PartnerFeature.partner_id == own)):
         rows.partner_features[said.plugin] = said
     for package in session.scalars(select(FeaturePackage).where(FeaturePackage.partner_id == own)):
-        rows.packages[package.name] = package
+        rows.packages[package.name.casefold()] = package
     _read_groups(session, rows, by_id)
     return rows
 
