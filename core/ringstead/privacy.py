@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import msgspec
 
-from ringstead.api.contributions import Erasure, ErasureRefused, PersonalData
+from ringstead.api.answers import Erasure, ErasureRefused, PersonalData
 from ringstead.blobs import org_blobs
 from ringstead.db.session import TenantSession
 from ringstead.plugins.faults import is_portals, said

@@ -9,7 +9,7 @@ from pyramid.request import Request
 from sqlalchemy import Text, Uuid, any_, bindparam, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from ringstead.api.contributions import CallerName, Situation
+from ringstead.api.answers import CallerName, Situation
 from ringstead.db.session import TenantSession
 from ringstead.plugins.asking import ask
 from ringstead.plugins.enablement import enabled_plugins

@@ -2,7 +2,7 @@
 
 from pyramid.request import Request
 
-from ringstead.api.contributions import CallAction, CallInfo
+from ringstead.api.answers import CallAction, CallInfo
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.addresses import is_local
 

@@ -3,7 +3,7 @@
 from pyramid.request import Request
 from pyramid.response import Response
 
-from ringstead.api.contributions import NavCount
+from ringstead.api.answers import NavCount
 from ringstead.tenancy.context import TenantContext
 
 

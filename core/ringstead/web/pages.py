@@ -4,7 +4,8 @@ from typing import Final
 
 from sqlalchemy import func, or_, select
 
-from ringstead.api.contributions import PUBLIC, SIGNED_IN, NavItem, Permission, Route, SearchHit, Site
+from ringstead.api.answers import SearchHit
+from ringstead.api.contributions import PUBLIC, SIGNED_IN, NavItem, Permission, Route, Site
 from ringstead.db.session import TenantSession
 from ringstead.tenancy.context import TenantContext
 from ringstead.tenancy.models import Subscriber

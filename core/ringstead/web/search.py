@@ -7,7 +7,7 @@ from typing import Any, Final
 from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.request import Request
 
-from ringstead.api.contributions import SearchHit
+from ringstead.api.answers import SearchHit
 from ringstead.tenancy.context import TenantContext
 from ringstead.web.addresses import is_local
 from ringstead.web.i18n import messages
