@@ -48,7 +48,7 @@ from ringstead.tenancy.models import (
 from ringstead.theming.brand import Brand
 from ringstead.theming.logo import read_logo
 
-TENANTS = Path(__file__).parents[2] / "tenants"
+TENANTS = Path(__file__).parents[3] / "tenants"
 
 
 def exported_text(session: Session, partner_id: Any) -> str:
