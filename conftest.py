@@ -12,12 +12,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ringstead.db.engine import DatabaseUrls
 from ringstead.serving import child_environment
 from ringstead.settings import load_settings
 
 pytest_plugins = ("ringstead.api.testing",)
+# A test says what is so, never how soon on this machine: neither an example nor the drawing of one has a time. Fixtures
+# of a function are shared by its examples on purpose: making a partner for each would be most of the work.
+settings.register_profile(
+    "ringstead",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ringstead")
 
 SERVE = """
 import sys

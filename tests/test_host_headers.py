@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ringstead.api.testing import Client, Tenants
@@ -199,7 +199,7 @@ def known(database: Any) -> tuple[Partner, Partner]:
     return tenants.partner(OURS), tenants.partner(THEIRS)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(
     st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=300),
     st.sampled_from(["", "{host}", "{other}"]),

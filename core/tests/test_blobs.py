@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.objects import BUCKET, running_s3
 
@@ -136,7 +136,7 @@ def test_an_organization_reaches_only_its_own(blobs: Blobs) -> None:
             blobs.of(other).put(key, [b"x"])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.text(max_size=30))
 def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
     store, org = Blobs("file:", tmp_path), UUID(int=7)

@@ -69,7 +69,7 @@ def test_no_scope_no_rows(tenants: Tenants, database: Database) -> None:
         list(copy_out(session, select(Subscriber.name)))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30),
     delimiter=st.sampled_from(",;\t"),

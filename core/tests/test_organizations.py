@@ -129,6 +129,7 @@ def test_an_organization_begins_as_its_template_with_numbers_and_an_invited_admi
         ({"template": "01a219c7-d86b-760e-bfb8-80161db41109"}, "template"),
         ({"time_zone": "Middle/Earth"}, "time_zone"),
         ({"region": "Austria"}, "region"),
+        ({"region": "XX"}, "region"),
         ({"limit": "many"}, "limit"),
         ({"limit": "000000001" + "9" * 11}, "limit"),
         ({"dids": "a lot"}, "dids"),

@@ -142,6 +142,9 @@ def test_admins_change_what_is_left_to_them(
     page = admin.get(path)
     assert "Fixed" in page.text
     assert page.html.find(id="value-core.time_zone").has_attr("disabled")
+    shown = {name: page.html.find(id=f"value-core.{name}").select("option") for name in ("region", "locale")}
+    assert "Austria" in {option.get_text() for option in shown["region"]}, "by names, not by codes"
+    assert "Deutsch" in {option.get_text() for option in shown["locale"]}
     form = {"value-core.region": "FR", "value-core.time_zone": "UTC"}
     admin.post_form(path, form, status=303)
     with database.run_as(org.org_id) as session:

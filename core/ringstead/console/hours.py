@@ -23,6 +23,7 @@ from ringstead.tenancy import fields, hours
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.hours import DAYS, HOLIDAYS, HOURS
 from ringstead.tenancy.models import Location, Subscriber
+from ringstead.web.choices import country_name
 
 _ = translations("ringstead")
 CHANGED: Final = audit.declare_action("hours.changed", _("Changed business hours or holidays"))
@@ -221,7 +222,7 @@ def _values(
         "typed": typed or standing,
         "days": DAY_TITLES,
         "zones": request.declared_settings["core.time_zone"].choices,
-        "region": kept["core.region"],
+        "country": country_name(kept["core.region"], request.tenant.locale),
         "locations": [(one, _state(session, kept, one)) for one in locations],
         "state": _state(session, kept, None),
         "errors": {},

@@ -23,6 +23,7 @@ from ringstead.tenancy import fields
 from ringstead.tenancy.directory import DirectoryRefused, create_organization
 from ringstead.tenancy.models import Organization, OrganizationTemplate
 from ringstead.tenancy.templates import NOTHING, write_template
+from ringstead.web.choices import COUNTRIES, countries
 
 _ = translations("ringstead")
 CREATED: Final = audit.declare_action("organization.created", _("Created an organization"))
@@ -177,8 +178,8 @@ def _place(request: Request, typed: dict[str, str], errors: dict[str, Any]) -> t
         fields.time_zone(zone)
     except ValueError:
         errors["time_zone"] = _("Choose a time zone of the list, such as Europe/Vienna.")
-    if not re.fullmatch(r"[A-Z]{2}", region):
-        errors["region"] = _("Enter the two letters of a country, such as US.")
+    if region not in COUNTRIES:
+        errors["region"] = _("Choose one of the list.")
     return zone, region
 
 
@@ -246,6 +247,7 @@ def _values(request: Request, typed: dict[str, str], **more: Any) -> dict[str, A
         "typed": {name: typed.get(name, "") for name in FIELDS},
         "templates": templates_of(request.db),
         "zones": request.declared_settings["core.time_zone"].choices,
+        "countries": countries(request.tenant.locale),
         "errors": {},
         "labels": LABELS,
         **more,

@@ -15,6 +15,7 @@ from ringstead.preferences.form import Control
 from ringstead.tenancy import fields
 from ringstead.tenancy.models import FeaturePackage
 from ringstead.tenancy.packages import closable, settable
+from ringstead.web.choices import of_preferences
 
 _ = translations("ringstead")
 WHO: Final = {
@@ -99,7 +100,7 @@ def _settings(request: Request, errors: dict[str, Any]) -> tuple[dict[str, Any],
     for plugin in (CORE, *(info.name for info in switchable(registry))):
         for setting in settable(registry, plugin):
             typed[setting.name] = request.POST.get(f"value-{setting.name}", "")[:200]
-            shown = form.control(setting, languages_of(request), typed=typed[setting.name])
+            shown = form.control(setting, of_preferences(request), typed=typed[setting.name])
             value, why = (None, None) if shown.is_list else form.read(shown)
             if why is not None:
                 errors[f"value-{setting.name}"] = why
@@ -109,12 +110,6 @@ def _settings(request: Request, errors: dict[str, Any]) -> tuple[dict[str, Any],
             elif value is not None or who != EDITORS[0]:
                 found[setting.name] = [value, who if setting.level == "subscriber" else EDITORS[0]]
     return found, typed
-
-
-def languages_of(request: Request) -> tuple[str, ...]:
-    """The languages that there are."""
-    languages: tuple[str, ...] = request.registry["ringstead.translations"].languages
-    return languages
 
 
 def parts_of(request: Request, draft: Draft) -> list[Part]:
@@ -130,7 +125,7 @@ def _part(request: Request, draft: Draft, plugin: str, info: PluginInfo | None) 
     settings = []
     for setting in settable(registry, plugin):
         value, who = package.settings.get(setting.name, (None, EDITORS[0]))
-        shown = form.control(setting, languages_of(request), value, draft.typed.get(setting.name))
+        shown = form.control(setting, of_preferences(request), value, draft.typed.get(setting.name))
         if setting.level == "subscriber" or not shown.is_list:
             settings.append((shown, who if setting.level == "subscriber" else ""))
     rights = [(right, right.name not in package.closed) for right in closable(registry, plugin)]

@@ -6,13 +6,15 @@ everybody for themselves, the organization's admins for their people, or the par
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ringstead.api.contributions import Level, Setting
 
 LEVELS: tuple[Level, ...] = ("platform", "partner", "organization", "package", "subscriber")
 Editor = Literal["everybody", "admins", "partner"]
 EDITORS: tuple[Editor, ...] = ("everybody", "admins", "partner")
+# How many choices a message names.
+_NAMED: Final = 12
 Stored = Mapping[str, Mapping[str, tuple[Any, Any]] | None]
 
 
@@ -80,9 +82,16 @@ def problem_with(setting: Setting, value: Any) -> str | None:
     if type(value) is not setting.type:
         return f"must be {setting.type.__name__}, not {type(value).__name__}"
     if setting.choices and value not in setting.choices:
-        return f"must be one of {', '.join(map(str, setting.choices))}"
+        return f"must be one of {_named(setting.choices)}"
     if isinstance(value, int) and setting.minimum is not None and value < setting.minimum:
         return f"must be at least {setting.minimum}"
     if isinstance(value, int) and setting.maximum is not None and value > setting.maximum:
         return f"must be at most {setting.maximum}"
     return None
+
+
+def _named(choices: tuple[Any, ...]) -> str:
+    names = [str(choice) for choice in choices[:_NAMED]]
+    if len(choices) > _NAMED:
+        names.append(f"and {len(choices) - _NAMED} more")
+    return ", ".join(names)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import phonenumbers
 from pyramid.i18n import TranslationStringFactory
 
 from ringstead.api.contributions import Setting
@@ -13,6 +12,8 @@ from ringstead.preferences.cascade import problem_with
 _ = TranslationStringFactory("ringstead")
 _LONGEST: Final = 200
 _YES, _NO = "yes", "no"
+Offered = Mapping[str, Sequence[tuple[str, Any]]]
+"""Choices (value and title) by the name of a preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,16 @@ class Control:
         return self.setting.name
 
 
-def control(
-    setting: Setting, languages: Sequence[str], value: Any = None, typed: str | None = None
-) -> Control:
-    """The control of a preference that has a value (None: nothing is said), or in which something was typed."""
+def control(setting: Setting, offered: Offered, value: Any = None, typed: str | None = None) -> Control:
+    """The control of a preference that has a value (None: nothing is said), or in which something was typed.
+
+    `offered` has the choices of the preferences whose own declaration does not know them.
+    """
     text = typed if typed is not None else _written(value)
     return Control(
         setting,
         text,
-        _options(setting, languages),
+        _options(setting, offered),
         is_number=setting.type is int and not setting.choices,
         is_list=setting.type is list,
     )
@@ -54,14 +56,10 @@ def _written(value: Any) -> str:
     return "" if value is None or isinstance(value, list) else str(value)
 
 
-def _options(setting: Setting, languages: Sequence[str]) -> list[tuple[str, Any]]:
+def _options(setting: Setting, offered: Offered) -> Sequence[tuple[str, Any]]:
     if setting.type is bool:
         return [(_YES, _("Yes")), (_NO, _("No"))]
-    offered: Mapping[str, Sequence[str]] = {
-        "core.locale": languages,
-        "core.region": sorted(phonenumbers.SUPPORTED_REGIONS),
-    }
-    return [(str(one), str(one)) for one in offered.get(setting.name, setting.choices)]
+    return offered.get(setting.name) or [(str(one), str(one)) for one in setting.choices]
 
 
 def read(control: Control) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ from ringstead.preferences.store import clear_for_subscriber, load, set_for_subs
 from ringstead.subscribers import desk
 from ringstead.subscribers.desk import Desk, desk_of, session_of
 from ringstead.tenancy.models import Subscriber
+from ringstead.web.choices import of_preferences
 
 _ = translations("ringstead")
 CHANGED: Final = audit.declare_action("subscriber.settings", _("Changed a subscriber’s settings"))
@@ -91,7 +92,7 @@ def _read(
         field, found = f"value-{setting.name}", now.resolve(setting.name)
         if field not in request.POST or _is_fixed(found):
             continue
-        typed = form.control(setting, _languages(request), typed=request.POST[field][:200])
+        typed = form.control(setting, of_preferences(request), typed=request.POST[field][:200])
         value, why = form.read(typed)
         if why is not None:
             errors[field] = why
@@ -120,11 +121,6 @@ def _settings(request: Request, session: TenantSession) -> list[Setting]:
     ]
 
 
-def _languages(request: Request) -> tuple[str, ...]:
-    languages: tuple[str, ...] = request.registry["ringstead.translations"].languages
-    return languages
-
-
 def _values(request: Request, session: TenantSession, here: Desk, subscriber: Subscriber) -> dict[str, Any]:
     now = load(session, request.declared_settings, subscriber.id)
     lines = [_line(request, setting, now.resolve(setting.name)) for setting in _settings(request, session)]
@@ -139,7 +135,7 @@ def _values(request: Request, session: TenantSession, here: Desk, subscriber: Su
 
 def _line(request: Request, setting: Setting, found: Resolved) -> Line:
     typed = request.POST.get(f"value-{setting.name}") if request.method == "POST" else None
-    shown = form.control(setting, _languages(request), _own(found), typed and typed[:200])
-    holds = form.control(setting, _languages(request), found.value)
+    shown = form.control(setting, of_preferences(request), _own(found), typed and typed[:200])
+    holds = form.control(setting, of_preferences(request), found.value)
     title = dict(holds.options).get(holds.text, holds.text)
     return Line(shown, title, SOURCES[found.source], _is_fixed(found))

@@ -1,5 +1,7 @@
 """The core's own contributions, by the same hooks that every plugin uses. It is on for every organization."""
 
+from collections.abc import Iterable
+from typing import Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -50,15 +52,21 @@ from ringstead.subscribers import routes as people
 from ringstead.switch import calling, feature_codes
 from ringstead.tenancy import console, host_checks
 from ringstead.web import pages
+from ringstead.web.choices import COUNTRIES
 from ringstead.web.i18n import messages
 
 _ = messages("ringstead")
 
 
-class _Zones(tuple[str, ...]):
-    """All time zones in order. Every page asks whether one is among them: that is answered from a set."""
+class _Many(tuple[str, ...]):
+    """Many names in order. Every page asks whether one is among them: that is answered from a set."""
 
-    _known = frozenset(available_timezones())
+    _known: frozenset[str]
+
+    def __new__(cls, names: Iterable[str]) -> Self:
+        made = super().__new__(cls, sorted(names))
+        made._known = frozenset(made)
+        return made
 
     def __contains__(self, name: object) -> bool:
         return name in self._known
@@ -140,10 +148,15 @@ def declare_settings() -> list[Setting]:
             type=str,
             default="UTC",
             level="subscriber",
-            choices=_Zones(sorted(_Zones._known)),
+            choices=_Many(available_timezones()),
         ),
         Setting(
-            name="core.region", title=_("Country for numbers"), type=str, default="US", level="subscriber"
+            name="core.region",
+            title=_("Country for numbers"),
+            type=str,
+            default="US",
+            level="subscriber",
+            choices=_Many(COUNTRIES),
         ),
         Setting(name="core.card_order", title=_("Order of cards"), type=list, default=[], level="subscriber"),
         Setting(name="core.hidden_cards", title=_("Hidden cards"), type=list, default=[], level="subscriber"),

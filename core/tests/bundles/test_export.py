@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from support.random_partner import ALL_PLUGINS, SVG, PartnerMaker, partners, png
@@ -55,11 +55,7 @@ def exported_text(session: Session, partner_id: Any) -> str:
     return "".join(bundle_text(export_partner(session, partner_id)))
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=40)
 @given(drawn=partners())
 def test_any_partner_comes_back_as_it_was(database: Database, tmp_path: Path, drawn: dict[str, Any]) -> None:
     """Applied where it came from it changes nothing; applied to an empty database it makes the same partner."""

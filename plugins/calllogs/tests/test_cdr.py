@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 import webtest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -435,7 +435,7 @@ PLACES = ["id", "linked_id", "organization", "domain", "direction", "from", "to"
 
 
 @given(changes=st.dictionaries(st.sampled_from(PLACES), ANYTHING, min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_whatever_a_field_holds(
     changes: dict[str, Any], switch: Any, person: Person, leg: Make, calls_of: Read
 ) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from babel import dates, localedata
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Text, literal, select
 
@@ -80,7 +80,6 @@ LOOKS_LIKE_A_FORMULA = re.compile(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(TEXT, min_size=4, max_size=4), max_size=3), st.sampled_from(";,"))
 @example([['a;"=1', 'a\t"=1', 'a\n"=1', ";+1 2"]], ",")
 def test_no_cell_starts_a_formula_wherever_lines_are_split(rows: list[list[str]], ours: str) -> None:
@@ -111,7 +110,7 @@ def somebody(person: Person, database: Database) -> tuple[Database, Person]:
     return database, person
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(texts=st.lists(TEXT, min_size=1, max_size=8))
 @example(
     texts=[*DANGEROUS, '"=1', "\t=1", "\t\t=1", ";;=1", "a\r\n=1", "\x85=1", "\ufeff\t-", "\\", "'", "%s"]
@@ -179,14 +178,8 @@ CALL = st.builds(
 
 
 @settings(
-    deadline=None,
     max_examples=60,
     phases=[Phase.explicit, Phase.generate],  # what fails is small enough as it is
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
 )
 @given(
     calls=st.lists(CALL, min_size=1, max_size=6, unique_by=lambda call: call.started_at),

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from support.counting import counted
@@ -176,7 +176,7 @@ def made(leg: Make, people: list[Person], values: dict[str, Any], now: datetime)
 
 
 @given(sent=batches())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_everybody_else_keeps_what_they_had(
     sent: list[list[dict[str, Any]]],
     switch: Any,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringstead.api.testing import Person
@@ -98,7 +98,7 @@ ANYTHING = st.recursive(
     max_leaves=6,
 )  # fmt: skip
 QUIET: Final = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
 )
 
 

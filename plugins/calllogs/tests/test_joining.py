@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -193,7 +193,7 @@ def test_who_sees_what(legs: list[LegRow], expected: dict[UUID, tuple[str, str]]
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_order_and_repetition_do_not_matter(data: st.DataObject) -> None:
     legs = data.draw(st.lists(facts(), min_size=1, max_size=8, unique_by=lambda leg: leg.key))
     rows = conversations(legs)
@@ -258,7 +258,7 @@ class Played:
 
 
 @given(seed=st.integers(0, 2**32), numbers=st.lists(st.integers(0, len(SCENES) - 1), min_size=1, max_size=12))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 def test_records_in_any_order_and_number_give_exactly_the_right_rows(
     seed: int, numbers: list[int], switch: Any, tenants: Tenants, database: Database
 ) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
@@ -160,13 +160,8 @@ def asked(wanted: dict[str, Any]) -> Filter:
 
 
 @pytest.mark.parametrize("few", [100, 2], ids=["few", "crowd"])
-@given(
-    groups=GROUPS,
-    calls=CALLS,
-    wanted=st.lists(WANTED, min_size=1, max_size=4),
-    size=st.integers(1, 7),
-)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(groups=GROUPS, calls=CALLS, wanted=st.lists(WANTED, min_size=1, max_size=4), size=st.integers(1, 7))
+@settings(max_examples=25)
 def test_lists_equal_a_recomputation(
     groups: dict[str, set[int]],
     calls: list[dict[str, Any]],

@@ -11,7 +11,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringstead.api.formatting import Formats
@@ -287,7 +287,7 @@ def test_a_filter_that_is_none_says_so(query: str, field: str | None, person: Pe
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_no_filter_ends_in_a_server_error(data: st.DataObject, person: Person, portal: Portal) -> None:
     value = st.one_of(
         st.text(max_size=40),
@@ -323,7 +323,7 @@ CHANGES = [
     change=st.sampled_from(CHANGES),
     minutes=st.lists(st.integers(-2000, 2000), min_size=1, max_size=30),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_days_are_the_readers_around_clock_changes(zone: str, change: datetime, minutes: list[int]) -> None:
     tz = ZoneInfo(zone)
     moments = sorted((change + timedelta(minutes=m) for m in minutes), reverse=True)

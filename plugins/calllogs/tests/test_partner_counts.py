@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from support.counting import counted
@@ -94,7 +94,7 @@ def histories(draw: st.DrawFn) -> list[Any]:
 
 
 @given(history=histories())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_person_organization_and_partner_equal_a_recount(
     history: list[Any],
     switch: Any,

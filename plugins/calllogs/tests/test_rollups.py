@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from support.counting import counted
@@ -37,7 +37,7 @@ def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
 
 
 @given(sent=batches())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_quarters_equal_a_recount(
     sent: list[list[dict[str, Any]]],
     switch: Any,

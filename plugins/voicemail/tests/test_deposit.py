@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.calls import node_key
 from support.voicemail import leave_recording, org_of, seconds_of, sound
@@ -284,7 +284,7 @@ BASES = [
 
 @pytest.mark.fuzz
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_no_file_whatever_is_answered_with_a_failure(
     wsgi: Any, person: Person, key: str, data: st.DataObject
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
@@ -146,7 +146,7 @@ STEPS = st.lists(
 
 @pytest.mark.slow
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_counts_are_what_a_recount_gives(
     database: Database, tenants: Tenants, leave: Callable[..., UUID], steps: list[tuple[str, int]]
 ) -> None:
