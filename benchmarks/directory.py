@@ -11,13 +11,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from benchmarks import growth
 from benchmarks.measure import Section, Series, interleave
+from benchmarks.world import World
 from ringstead.auth.tokens import hash_token
 from ringstead.db.base import new_id
 from ringstead.db.embedded import EmbeddedPostgres
 from ringstead.db.engine import Database
 from ringstead.db.migrate import upgrade_all
 from ringstead.plugins.enablement import enabled_plugins
+from ringstead.plugins.loader import load_plugins
 from ringstead.tenancy.models import Account, Membership, Organization, Partner, Subscriber, WebSession
 from ringstead.tenancy.words import find_people
 
@@ -59,9 +62,10 @@ ANALYZE;
 """
 
 
-def measure(server: EmbeddedPostgres, rounds: int) -> Section:
-    """Fill both databases, then ask them by turns."""
-    databases = {name: _database(server, name, number) for number, name in enumerate(_SIZES)}
+def measure(world: World, rounds: int) -> Section:
+    """Fill both databases, then ask them by turns; at last weigh a worker that serves many tenants."""
+    server = world.server
+    databases = {name: _database(server, name) for name in _SIZES}
     tokens = {name: _sign_in(database) for name, database in databases.items()}
     cases: dict[str, Callable[[], float]] = {}
     for name, database in databases.items():
@@ -88,18 +92,23 @@ def measure(server: EmbeddedPostgres, rounds: int) -> Section:
         "a last name (400), both, three letters, one letter, the last four digits of a number, a whole number, an "
         "extension, an e-mail address. *session and features*: what every page begins with, nothing remembered."
     )
+    growth.measure(server, _name(LARGE), world.environment(databases[LARGE].urls), section)
     return section
 
 
-def _database(server: EmbeddedPostgres, name: str, number: int) -> Database:
-    urls = server.create_database(f"directory_{number}")
-    upgrade_all(urls.owner)
-    with server.connect(f"directory_{number}") as connection:
+def _name(size: str) -> str:
+    return f"directory_{_SIZES[size]['organizations']}"
+
+
+def _database(server: EmbeddedPostgres, size: str) -> Database:
+    urls = server.create_database(_name(size))
+    upgrade_all(urls.owner, [plugin.history for plugin in load_plugins(strict=True) if plugin.history])
+    with server.connect(_name(size)) as connection:
         # The superuser fills the tables: the owner obeys row-level security like everybody else.
         for statement in _FILL.split(";\n"):
             if statement.strip():
                 filled = statement.replace("%%", "%")
-                for word, count in _SIZES[name].items():
+                for word, count in _SIZES[size].items():
                     filled = filled.replace(f"%({word})s", str(count))
                 connection.execute(filled)
     return Database(urls)

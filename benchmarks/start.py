@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from wsgiref.types import WSGIApplication
 
 from benchmarks.load import Target
 from benchmarks.measure import Section, Series, interleave
@@ -69,12 +70,8 @@ def start(environment: Mapping[str, str], page: Target) -> Start:
     return Start(seconds=seconds, **json.loads(line))
 
 
-def _worker(path: str, host: str, cookie: str) -> None:
-    from ringstead.serving import build_app
-
-    started = time.perf_counter()
-    app = build_app()
-    building = time.perf_counter() - started
+def ask(app: WSGIApplication, path: str, host: str, cookie: str) -> None:
+    """Ask for a page in this process; it must be there."""
     environ = {
         "REQUEST_METHOD": "GET", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "",
         "SERVER_NAME": host, "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": host,
@@ -85,6 +82,15 @@ def _worker(path: str, host: str, cookie: str) -> None:
     answered: list[str] = []
     b"".join(app(environ, lambda status, headers, *_: answered.append(status)))
     assert answered == ["200 OK"], answered
+
+
+def _worker(path: str, host: str, cookie: str) -> None:
+    from ringstead.serving import build_app
+
+    started = time.perf_counter()
+    app = build_app()
+    building = time.perf_counter() - started
+    ask(app, path, host, cookie)
     import psutil
 
     memory = psutil.Process().memory_full_info()

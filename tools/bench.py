@@ -31,7 +31,7 @@ def sections(world: World, rounds: int, seconds: float) -> dict[str, Callable[[]
         "start": lambda: start.measure(ten, none, first, rounds),
         "dispatch": lambda: dispatch.measure(world.folder / "many", rounds),
         "hosts": lambda: hosts.measure(world.server, rounds),
-        "directory": lambda: directory.measure(world.server, rounds),
+        "directory": lambda: directory.measure(world, rounds),
         "servers": lambda: servers.measure(ten, APP_FACTORY, calls[0], write_targets(calls), rounds, seconds),
         "ingest": lambda: ingest.measure(world, rounds),
         "export": lambda: export.measure(world, rounds),

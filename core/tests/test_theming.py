@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import ringstead.web
-from ringstead.theming import NEUTRAL, Brand, BrandCache, InvalidBrand, LogoRefused, read_logo
+from ringstead.theming import NEUTRAL, Brand, BrandCache, InvalidBrand, Logo, LogoRefused, read_logo
 from ringstead.theming.color import Rgb, clip, contrast, gamut_map, parse_hex, to_oklch
 from ringstead.theming.derive import MEANING, NEUTRALS, PAIRS, THEMES, GamutMap, Theme, contrasts, derive
 
@@ -158,13 +158,29 @@ def test_address_changes_with_what_it_serves() -> None:
 
 
 def test_cache_follows_the_database_and_stands_damage() -> None:
-    cache = BrandCache(limit=2)
+    cache = BrandCache()
     first = cache.get("harborline", {"name": "Harborline"})
     assert cache.get("harborline", {"name": "Harborline"}) is first
     assert cache.get("harborline", {"name": "Changed"}).name == "Changed"
     damaged = cache.get("damaged", {"name": "Damaged", "color": "mauve"})
     assert (damaged.name, damaged.color) == ("Damaged", NEUTRAL.color)
     assert cache.get("worse", {"name": "two\nlines"}) is NEUTRAL
+
+
+def test_brands_are_remembered_within_a_bound() -> None:
+    """However many partners there are, and however large their pictures."""
+    cache = BrandCache(size=250_000)
+    stored = {slug: {"name": slug.title()} for slug in ("harborline", "marigold", "larkspur")}
+    first = {slug: cache.get(slug, stored[slug]) for slug in ("harborline", "marigold")}
+    assert all(cache.get(slug, stored[slug]) is brand for slug, brand in first.items())
+    cache.get("larkspur", stored["larkspur"])
+    assert cache.get("marigold", stored["marigold"]) is first["marigold"]
+    assert cache.get("harborline", stored["harborline"]) is not first["harborline"], "the oldest went"
+    large = Brand(name="Large", logo=Logo("png", png=_png(40, 40) + bytes(200_000))).to_mapping()
+    assert cache.get("large", large).name == "Large", (
+        "one that is too heavy to be remembered is read each time"
+    )
+    assert cache.get("large", large) is not cache.get("large", large)
 
 
 def _png(width: int, height: int, kind: str = "PNG") -> bytes:

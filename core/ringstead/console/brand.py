@@ -16,7 +16,7 @@ from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of, queried
 from ringstead.tenancy.models import Partner
 from ringstead.theming import FONTS, LOGOS, Brand, InvalidBrand
-from ringstead.theming.brand import BrandCache
+from ringstead.theming.brand_cache import BrandCache
 from ringstead.theming.sheet import draft_css
 from ringstead.theming.values import CHECKS, MAX_RADIUS
 from ringstead.theming.versions import (

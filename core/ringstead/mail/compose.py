@@ -26,7 +26,8 @@ from ringstead.preferences.cascade import Preferences
 from ringstead.preferences.store import load
 from ringstead.settings import Settings
 from ringstead.tenancy.models import Account, Host, Membership, Partner
-from ringstead.theming.brand import Brand, BrandCache
+from ringstead.theming.brand import Brand
+from ringstead.theming.brand_cache import BrandCache
 from ringstead.web.formats import Formats, number_tag
 from ringstead.web.i18n import (
     Translations,

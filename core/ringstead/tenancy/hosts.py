@@ -1,7 +1,7 @@
 """Host names: the exact `Host` of a request decides partner and site. Nothing else does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from cachetools import LRUCache
@@ -12,20 +12,22 @@ from ringstead.tenancy.context import PartnerInfo, SiteInfo
 
 HOSTS_CHANNEL = "ringstead_hosts"
 _FRESH_SECONDS = 30.0
+_REMEMBERED_BYTES = 16_000_000
+Entry = tuple[float, SiteInfo | None]
 
 
 class HostDirectory:
-    """Sites by host name, cached per process with a bound; unknown names are remembered too, but not for long.
+    """Sites by host name, cached per process within `size` bytes; unknown names are remembered too, but not for long.
 
     A change is announced on `HOSTS_CHANNEL` (payload: the partner's id) and is seen after `_FRESH_SECONDS` at
     the latest.
     """
 
     def __init__(
-        self, engine: Engine, size: int = 10_000, clock: Callable[[], float] = time.monotonic
+        self, engine: Engine, size: int = _REMEMBERED_BYTES, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine, self._clock = engine, clock
-        self._sites: LRUCache[str, tuple[float, SiteInfo | None]] = LRUCache(size)
+        self._sites: LRUCache[str, Entry] = LRUCache(size, _weight)
         self._lock = Lock()
 
     def resolve(self, host: str) -> SiteInfo | None:
@@ -67,6 +69,15 @@ class HostDirectory:
             return None
         partner = PartnerInfo(row.partner_id, row.slug, row.name, row.brand)
         return SiteInfo(host, row.kind, partner, row.org_id)
+
+
+def _weight(entry: Entry) -> int:
+    """How many bytes an entry keeps, roughly: a brand weighs as much as its pictures."""
+    site = entry[1]
+    if site is None:
+        return 500
+    pictures = (value for value in site.partner.brand.values() if isinstance(value, Mapping))
+    return 4000 + sum(len(str(text)) for picture in pictures for text in picture.values())
 
 
 def normal_host(header: str) -> str:

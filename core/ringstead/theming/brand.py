@@ -223,33 +223,4 @@ def _stored_logo(stored: object) -> Logo | None:
     raise LogoRefused(_("must be a file"))
 
 
-class BrandCache:
-    """Brands by partner, kept while the database says the same, so that a page costs no parsing. Bounded."""
-
-    def __init__(self, limit: int = 512) -> None:
-        self._limit = limit
-        self._known: dict[str, tuple[Mapping[str, Any], Brand]] = {}
-
-    def get(self, partner: str, stored: Mapping[str, Any]) -> Brand:
-        """The brand of `partner` as stored. A damaged one gets the neutral looks under its own name."""
-        found = self._known.get(partner)
-        if found is not None and (found[0] is stored or found[0] == stored):
-            return found[1]
-        try:
-            brand = Brand.from_mapping(stored)
-        except InvalidBrand:
-            brand = _nameplate(stored.get("name"))
-        if len(self._known) >= self._limit:
-            self._known.pop(next(iter(self._known)), None)
-        self._known[partner] = (stored, brand)
-        return brand
-
-
-def _nameplate(name: object) -> Brand:
-    try:
-        return Brand(name=str(name)[:60]) if name else NEUTRAL
-    except InvalidBrand:
-        return NEUTRAL
-
-
 NEUTRAL: Final = Brand(name="Portal")

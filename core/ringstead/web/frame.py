@@ -18,6 +18,7 @@ from ringstead.web.navigation import NavGroup, Navigation, NavLink
 
 # Characters of Unicode's private use, which no text has; they pass escaping unchanged.
 CUT: Final = "\ue000"
+_REMEMBERED: Final = 32_000_000
 _MARK: Final = re.compile("\ue001([a-z_]+)\ue002")
 
 
@@ -68,6 +69,9 @@ class Piece:
     def __init__(self, text: str) -> None:
         self._pattern = _MARK.sub(r"%(\1)s", str(text).replace("%", "%%"))
 
+    def __len__(self) -> int:
+        return len(self._pattern)
+
     def filled(self, own: Mapping[str, str]) -> Markup:
         """The markup with these words, which are escaped already."""
         return Markup(self._pattern % own)
@@ -82,6 +86,10 @@ class Pieces:
     head_end: Piece
     above_end: Piece
     main_end: Piece
+
+    def __len__(self) -> int:
+        """How many characters they have."""
+        return sum(len(getattr(self, one.name)) for one in fields(self))
 
     @classmethod
     def of(cls, markup: str) -> "Pieces":
@@ -110,10 +118,10 @@ class Frame:
 
 
 class FrameCache:
-    """Pieces by kind of reader, bounded and safe for threads."""
+    """Pieces by kind of reader, kept within `size` characters and safe for threads."""
 
-    def __init__(self, size: int = 2048) -> None:
-        self._known: LRUCache[Any, Pieces] = LRUCache(size)
+    def __init__(self, size: int = _REMEMBERED) -> None:
+        self._known: LRUCache[Any, Pieces] = LRUCache(size, len)
         self._lock = Lock()
 
     def get(self, key: Any) -> Pieces | None:

@@ -7,6 +7,7 @@ A name is `OWNER/file.pt`, where the owner is `core` or a plugin: `calllogs/list
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
@@ -101,11 +102,18 @@ class Templates:
         self._loader = CompiledTemplates(compiled) if compiled is not None and not reload else None
         self._translate, self.reload = translate, reload
         self._compiled: dict[Path, Template] = {}
+        self._has_own = _has_templates if reload else lru_cache(maxsize=10_000)(_has_templates)
         self._found: dict[tuple[str | None, str], Template] = {}
+
+    def owner_of(self, partner: str | None) -> str | None:
+        """The partner (a slug) whose templates it sees: its own when its bundle has some, else None for everybody's."""
+        if partner is None or self._bundles is None:
+            return None
+        return partner if self._has_own(self._bundles / partner) else None
 
     def get(self, name: str, partner: str | None = None) -> Template:
         """The template `name` as `partner` (a slug) sees it. Raises TemplateMissing."""
-        key = (partner, name)
+        key = (partner := self.owner_of(partner), name)
         found = self._found.get(key)
         if found is None or self.reload:
             found = self._found[key] = self._find(name, partner)
@@ -130,6 +138,10 @@ class Templates:
         """The markup of a template. `scope` comes from `page_scope`, `values` from a view or a card."""
         template = self.get(name, scope["partner"])
         return Markup(template.render(**{**scope, **values}))
+
+
+def _has_templates(bundle: Path) -> bool:
+    return (bundle / "templates").is_dir()
 
 
 class RendererFactory:

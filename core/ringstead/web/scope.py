@@ -52,7 +52,8 @@ def fragment_scope(request: Request, context: TenantContext | None) -> dict[str,
     """
     registry = request.registry
     static, templates = registry["ringstead.static"], registry["ringstead.templates"]
-    partner = context.partner.slug if context is not None else None
+    # Partners without templates of their own share what is kept of a template.
+    partner = templates.owner_of(context.partner.slug) if context is not None else None
     translate = registry["ringstead.translations"].translate
     locale = context.locale if context is not None else request.plain_locale
     use = Use(templates, partner)
