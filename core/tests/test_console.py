@@ -11,7 +11,7 @@ from ringstead.api.testing import Tenants
 from ringstead.db.base import new_id
 from ringstead.db.engine import Database
 from ringstead.plugins.enablement import enabled_plugins
-from ringstead.tenancy import console as module
+from ringstead.tenancy import organizations as module
 from ringstead.tenancy.models import AuditEntry, Organization, PartnerFeature
 
 Make = Callable[..., Any]

@@ -18,8 +18,8 @@ from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy import fields
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.calls import SUSPENDED_CALLS, policies
-from ringstead.tenancy.console import of_partner
 from ringstead.tenancy.models import FeaturePackage, Organization, OrganizationTemplate
+from ringstead.tenancy.organizations import of_partner
 from ringstead.tenancy.packages import by_name, list_packages
 from ringstead.tenancy.templates import read_template
 

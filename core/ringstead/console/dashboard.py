@@ -9,10 +9,12 @@ from uuid import UUID
 from pyramid.request import Request
 from sqlalchemy import func, select, text
 
-from ringstead.api import NavItem, Route, TenantContext, translations
+from ringstead.api import NavItem, PluginInfo, Route, TenantContext, translations
 from ringstead.auth import support
+from ringstead.console.switching import switchable
 from ringstead.db.session import TenantSession
 from ringstead.mail import MailMessage
+from ringstead.plugins.registry import Registry
 from ringstead.subscribers.desk import READ
 from ringstead.switch.nodes import SwitchNodeRow
 from ringstead.tenancy.models import Organization, Subscriber, SupportSession
@@ -104,11 +106,11 @@ def _by_status(session: TenantSession, model: Any) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _features(request: Request) -> list[tuple[str, int]]:
-    """The titles of the features that work here, each with how many organizations have it on."""
+def _features(request: Request) -> list[tuple[str, PluginInfo, int]]:
+    """The features that work here by title: icon, feature, and how many organizations have it on."""
     counts: dict[str, int] = {row.plugin: row.organizations for row in request.db.execute(_FEATURES)}
-    names = sorted(request.plugins.active - {"core"})
-    return [(request.plugins.info(name).title, counts.get(name, 0)) for name in names]
+    registry: Registry = request.plugins
+    return [(registry.icon(info.name), info, counts.get(info.name, 0)) for info in switchable(registry)]
 
 
 def _nodes(session: TenantSession, partner_id: UUID) -> list[Node]:

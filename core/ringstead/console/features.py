@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from ringstead.api import NavItem, PluginInfo, Route, TenantContext, translations
 from ringstead.auth.answers import Banner, refused
 from ringstead.console.dashboard import failed_jobs
+from ringstead.console.organizations import page_of
 from ringstead.console.switching import (
     SWITCH,
     Feature,
@@ -25,8 +26,8 @@ from ringstead.console.switching import (
 from ringstead.plugins.decisions import decide, decisions_of
 from ringstead.plugins.registry import CORE, Registry
 from ringstead.tenancy.addresses import id_of, queried
-from ringstead.tenancy.console import PAGE_SIZE, READ, SEARCH_MAX, after, list_organizations, of_partner
 from ringstead.tenancy.models import Organization, PartnerFeature
+from ringstead.tenancy.organizations import PAGE_SIZE, READ, SEARCH_MAX, of_partner
 
 _ = translations("ringstead")
 _COUNTS: Final = text("SELECT plugin, organizations, trials FROM features_in_use()")
@@ -106,7 +107,7 @@ def _lines(context: TenantContext, request: Request, infos: list[PluginInfo]) ->
         failed[plugin] = failed.get(plugin, 0) + job.count
     return [
         Line(
-            feature_of(context, info, words.get(info.name)),
+            feature_of(context, request.plugins, info, words.get(info.name)),
             counts[info.name].organizations if info.name in counts else 0,
             counts[info.name].trials if info.name in counts else 0,
             failed.get(info.name, 0),
@@ -124,9 +125,12 @@ def show_one(context: TenantContext, request: Request) -> dict[str, Any]:
 def _one(context: TenantContext, request: Request) -> dict[str, Any]:
     info = _plugin(request)
     (line,) = _lines(context, request, [info])
-    page = _page(request, "core.console.features.one", plugin=info.name)
+    page = page_of(request, "core.console.features.one", plugin=info.name)
     found = decisions_of(request.db, [row.id for row in page["rows"]])
-    rows = [(row, feature_of(context, info, found[row.id].get(info.name))) for row in page["rows"]]
+    rows = [
+        (row, feature_of(context, request.plugins, info, found[row.id].get(info.name)))
+        for row in page["rows"]
+    ]
     return {
         **page,
         "line": line,
@@ -145,22 +149,6 @@ def _plugin(request: Request) -> PluginInfo:
     if found is None:
         raise HTTPNotFound
     return found
-
-
-def _page(request: Request, route: str, **path: str) -> dict[str, Any]:
-    """A page of organizations by name, and where the next one is."""
-    query = queried(request, "q")[:SEARCH_MAX].strip()
-    rows = list_organizations(request.db, query, after(request))
-    words = {"q": query} if query else {}
-    older = None
-    if len(rows) > PAGE_SIZE:
-        older = request.route_path(route, _query={"after": str(rows[PAGE_SIZE - 1].id), **words}, **path)
-    return {
-        "rows": rows[:PAGE_SIZE],
-        "query": query,
-        "next_url": older,
-        "is_first": "after" not in request.GET,
-    }
 
 
 def change_one(context: TenantContext, request: Request) -> Any:
@@ -196,7 +184,7 @@ def _wrong(field: str, choices: str) -> HTTPBadRequest:
 
 def show_table(context: TenantContext, request: Request) -> dict[str, Any]:
     """`GET /features/organizations`: organizations by features."""
-    page = _page(request, "core.console.features.table")
+    page = page_of(request, "core.console.features.table")
     found = decisions_of(request.db, [row.id for row in page["rows"]])
     words = decide([], request.db.scalars(select(PartnerFeature)))
     return {

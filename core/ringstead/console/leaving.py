@@ -20,9 +20,9 @@ from ringstead.jobs import defer
 from ringstead.mail import queue_mail
 from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.console import of_partner
 from ringstead.tenancy.leaving import EXPORT_KEY, GRACE, export_organization, remove_organization
 from ringstead.tenancy.models import Account, Membership, Organization, Subscriber, WebSession
+from ringstead.tenancy.organizations import of_partner
 from ringstead.web.blob_files import BlobFile, blob_response
 
 _ = translations("ringstead")

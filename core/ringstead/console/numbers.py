@@ -16,8 +16,8 @@ from ringstead.subscribers import ranges
 from ringstead.subscribers.ranges import Kind
 from ringstead.tenancy import fields
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.console import of_partner
 from ringstead.tenancy.models import NumberRange, Organization
+from ringstead.tenancy.organizations import of_partner
 
 _ = translations("ringstead")
 ADDED: Final = audit.declare_action("numbers.added", _("Gave numbers to an organization"))

@@ -1,5 +1,6 @@
 """The page of one organization: its features, and who switched what lately."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from ringstead.api import Permission, Route, TenantContext, translations
 from ringstead.auth.answers import Banner, refused
 from ringstead.console.switching import (
     SWITCH,
+    Feature,
     Word,
     features_of,
     read_trial,
@@ -22,10 +24,12 @@ from ringstead.console.switching import (
 )
 from ringstead.plugins.decisions import decisions
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.console import READ, of_partner
-from ringstead.tenancy.models import AuditEntry, Organization, Subscriber
+from ringstead.tenancy.models import AuditEntry, FeaturePackage, Organization, Subscriber
+from ringstead.tenancy.organizations import READ, of_partner
+from ringstead.tenancy.packages import people_by_package
 
 _ = translations("ringstead")
+Groups = Sequence[tuple[FeaturePackage | None, int]]
 
 
 def permissions() -> list[Permission]:
@@ -67,13 +71,18 @@ def _values(context: TenantContext, request: Request, organization: Organization
     with request.database.run_as(organization.org_id) as session:
         found = decisions(session)
         people = session.scalar(select(func.count()).select_from(Subscriber)) or 0
+        groups = people_by_package(session)
+        own = organization.package_id
+        package = session.get(FeaturePackage, (organization.partner_id, own)) if own else None
     entries = audit.organization_entries(
         request.db, organization.org_id, (audit.FEATURE_ON, audit.FEATURE_OFF)
     )
     titles = {info.name: info.title for info in switchable(request.plugins)}
+    features = features_of(context, request.plugins, found)
     return {
         "organization": organization,
-        "features": features_of(context, request.plugins, found),
+        "package": package,
+        "features": [(feature, _has(feature, groups), _packages(feature, groups)) for feature in features],
         "entries": [(_change(entry, titles.get(entry.target, entry.target)), entry) for entry in entries],
         "people": people,
         "may_switch": context.can(SWITCH.name),
@@ -82,6 +91,16 @@ def _values(context: TenantContext, request: Request, organization: Organization
         "errors": {},
         "labels": {},
     }
+
+
+def _has(feature: Feature, groups: Groups) -> int:
+    """How many people have a feature when it is on: those whose package has it, and those without a package."""
+    return sum(count for package, count in groups if package is None or feature.name in package.features)
+
+
+def _packages(feature: Feature, groups: Groups) -> list[tuple[FeaturePackage, bool]]:
+    """The packages that people here have, and whether the feature is in each."""
+    return [(package, feature.name in package.features) for package, _count in groups if package is not None]
 
 
 def _change(entry: AuditEntry, feature: str) -> TranslationString:

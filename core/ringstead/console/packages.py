@@ -24,8 +24,8 @@ from ringstead.db.base import new_id
 from ringstead.db.session import TenantSession
 from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.console import READ
 from ringstead.tenancy.models import FeaturePackage
+from ringstead.tenancy.organizations import READ
 from ringstead.tenancy.packages import by_name, list_packages, menu_of, replace, usage
 
 _ = translations("ringstead")

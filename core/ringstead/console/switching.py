@@ -32,6 +32,7 @@ class Feature:
     """A feature that can be switched, and what was decided about it."""
 
     info: PluginInfo
+    icon: str
     decision: Decision
     ends_on: date | None
     """The last day of a trial."""
@@ -56,14 +57,21 @@ def switchable(registry: Registry) -> list[PluginInfo]:
 
 def features_of(context: TenantContext, registry: Registry, found: Mapping[str, Decision]) -> list[Feature]:
     """All features that can be switched, with what `found` says of them."""
-    return [feature_of(context, info, found.get(info.name)) for info in switchable(registry)]
+    return [feature_of(context, registry, info, found.get(info.name)) for info in switchable(registry)]
 
 
-def feature_of(context: TenantContext, info: PluginInfo, found: Decision | None) -> Feature:
+def feature_of(
+    context: TenantContext, registry: Registry, info: PluginInfo, found: Decision | None
+) -> Feature:
     """A feature with what was decided about it; nothing was: it is off."""
     decision = found or Decision(info.name)
     until = decision.until
-    return Feature(info, decision, None if until is None else last_day(until, context.time_zone))
+    return Feature(
+        info,
+        registry.icon(info.name),
+        decision,
+        None if until is None else last_day(until, context.time_zone),
+    )
 
 
 def read_trial(context: TenantContext, text: str) -> tuple[datetime | None, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
@@ -64,6 +64,9 @@ class FeatureSet:
         return frozenset(held | {SIGNED_IN, PUBLIC})
 
 
+_NO_ENTRY: Final = NavItem(id="", title="", route="", permission="")
+
+
 class Registry:
     """The plugins of this process and their contributions. Built at start, never changed afterwards."""
 
@@ -100,6 +103,11 @@ class Registry:
         info = self.plugins[plugin].info
         assert info is not None, "an active plugin has said who it is"
         return info
+
+    def icon(self, plugin: str) -> str:
+        """The icon that people know an active plugin by: that of its first entry of a portal's navigation."""
+        entries = (item for item in self.contributions[plugin].navigation if item.site == "portal")
+        return min(entries, key=lambda item: item.order, default=_NO_ENTRY).icon
 
     def routes(self) -> list[Owned[Route]]:
         """All routes of active plugins."""

@@ -16,8 +16,8 @@ from pyramid.request import Request
 from ringstead.api import Permission, Route, TenantContext, translations
 from ringstead.db.session import TenantSession
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.console import of_partner
 from ringstead.tenancy.models import Organization, Subscriber
+from ringstead.tenancy.organizations import of_partner
 
 _ = translations("ringstead")
 READ: Final = Permission(

@@ -5,6 +5,7 @@ A package names features, takes rights away, and brings preferences: a value, an
 that the organization has. It gives nothing that the organization does not have, and no right that their role has not.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
@@ -52,6 +53,20 @@ def usage(session: TenantSession) -> dict[UUID, tuple[int, int]]:
     """How many subscribers and organizations have each package themselves; in a partner's session."""
     people, organizations = _counted(session, Subscriber), _counted(session, Organization)
     return {one: (people.get(one, 0), organizations.get(one, 0)) for one in people | organizations}
+
+
+def people_by_package(session: TenantSession) -> list[tuple[FeaturePackage | None, int]]:
+    """How many subscribers of the session's organization have which package, their own or its, by name; None: no
+    package, so all that it has."""
+    rule = session.get_one(Organization, session.org_id).package_id
+    given = session.execute(select(Subscriber.package_id, func.count()).group_by(Subscriber.package_id))
+    found: Counter[UUID | None] = Counter()
+    for own, people in given:
+        found[own or rule] += people
+    named: list[tuple[FeaturePackage | None, int]] = [
+        (package, found[package.id]) for package in list_packages(session) if package.id in found
+    ]
+    return named + ([(None, found[None])] if None in found else [])
 
 
 def _counted(session: TenantSession, model: type[Subscriber] | type[Organization]) -> dict[UUID, int]:

@@ -41,6 +41,7 @@ from ringstead.console import (
     new_organization,
     numbers,
     organization,
+    organizations,
     packages,
     portals,
     rights,
@@ -50,7 +51,7 @@ from ringstead.plugins.transcribing import NOBODY
 from ringstead.subscribers import accounts
 from ringstead.subscribers import routes as people
 from ringstead.switch import calling, feature_codes
-from ringstead.tenancy import console, host_checks
+from ringstead.tenancy import host_checks
 from ringstead.web import pages
 from ringstead.web.choices import COUNTRIES
 from ringstead.web.i18n import messages
@@ -85,7 +86,7 @@ def declare_permissions() -> list[Permission]:
         calling.CALL,
         *pages.permissions(),
         *auth.permissions(),
-        *console.permissions(),
+        *organizations.permissions(),
         *organization.permissions(),
         *packages.permissions(),
         *rights.permissions(),
@@ -104,7 +105,7 @@ def declare_routes() -> list[Route]:
         *dashboard.routes(),
         # Before those whose address stands for any organization.
         *new_organization.routes(),
-        *console.routes(),
+        *organizations.routes(),
         *organization.routes(),
         *features.routes(),
         *packages.routes(),
@@ -127,7 +128,7 @@ def declare_navigation() -> list[NavItem]:
         *pages.navigation(),
         *auth.navigation(),
         *dashboard.navigation(),
-        *console.navigation(),
+        *organizations.navigation(),
         *features.navigation(),
         *finding.navigation(),
         *brand.navigation(),

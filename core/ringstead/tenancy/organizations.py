@@ -1,20 +1,17 @@
-"""The partner's console: its organizations, and which features each of them has."""
+"""A partner's organizations: one of them, and page by page by name."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.request import Request
 from sqlalchemy import func, select, tuple_
 
-from ringstead.api import NavItem, Permission, Route, TenantContext, translations
+from ringstead.api import Permission, translations
 from ringstead.db.session import TenantSession
 from ringstead.tenancy.addresses import id_of, queried
-from ringstead.tenancy.models import (
-    Organization,
-    Subscriber,
-)
+from ringstead.tenancy.models import FeaturePackage, Organization, Subscriber
 
 _ = translations("ringstead")
 
@@ -25,11 +22,13 @@ READ: Final = Permission(
 )
 PAGE_SIZE: Final = 50
 SEARCH_MAX: Final = 80
+# From this part of its limit on, an organization is nearly full.
+_NEARLY: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationRow:
-    """A line of the list."""
+    """A line of the list. `package` is the name of the one that its people have, empty when there is none."""
 
     id: UUID
     name: str
@@ -37,60 +36,17 @@ class OrganizationRow:
     status: str
     subscribers: int
     limit: int | None
+    package: str
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no subscriber may be added."""
+        return self.limit is not None and self.subscribers >= self.limit
 
-def permissions() -> list[Permission]:
-    """The rights that the console's pages ask for."""
-    return [READ]
-
-
-def routes() -> list[Route]:
-    """The pages of the console."""
-    return [
-        Route(
-            name="core.console.organizations",
-            pattern="/organizations",
-            view=organizations,
-            permission=READ.name,
-            renderer="core/console.pt",
-            site="console",
-        ),
-    ]
-
-
-def navigation() -> list[NavItem]:
-    """The console's entries."""
-    return [
-        NavItem(
-            id="core.console.organizations",
-            title=_("Organizations"),
-            route="core.console.organizations",
-            permission=READ.name,
-            icon="building-2",
-            order=10,
-            tab=True,
-            site="console",
-        )
-    ]
-
-
-def organizations(context: TenantContext, request: Request) -> dict[str, Any]:
-    """`GET /organizations`: by name. `q` searches names; `after` is the last id of the page before."""
-    query = queried(request, "q")[:SEARCH_MAX].strip()
-    rows = list_organizations(request.db, query, after(request))
-    older = None
-    if len(rows) > PAGE_SIZE:
-        words = {"q": query} if query else {}
-        older = request.route_path(
-            "core.console.organizations", _query={"after": str(rows[PAGE_SIZE - 1].id), **words}
-        )
-    return {
-        "rows": rows[:PAGE_SIZE],
-        "query": query,
-        "next_url": older,
-        "is_first": "after" not in request.GET,
-        "may_create": context.can("core:organization:create"),
-    }
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether few subscribers may be added."""
+        return self.limit is not None and not self.is_full and self.subscribers >= _NEARLY * self.limit
 
 
 def list_organizations(session: TenantSession, query: str, after: UUID | None) -> list[OrganizationRow]:
@@ -110,8 +66,17 @@ def list_organizations(session: TenantSession, query: str, after: UUID | None) -
         .group_by(Subscriber.org_id)
     )
     counts: dict[UUID, int] = {row.org_id: row.subscribers for row in counted}
+    packages = {package.id: package.name for package in session.scalars(select(FeaturePackage))}
     return [
-        OrganizationRow(o.org_id, o.name, o.slug, o.status, counts.get(o.org_id, 0), o.subscriber_limit)
+        OrganizationRow(
+            o.org_id,
+            o.name,
+            o.slug,
+            o.status,
+            counts.get(o.org_id, 0),
+            o.subscriber_limit,
+            packages.get(o.package_id, "") if o.package_id else "",
+        )
         for o in found
     ]
 
