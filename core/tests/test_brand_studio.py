@@ -264,7 +264,27 @@ def test_a_hundred_megapixels_are_refused_before_they_are_decoded(studio: Client
     Image.new("1", (10_000, 10_000)).save(out, "PNG")
     assert len(out.getvalue()) < 512 * 1024
     page = send_file(studio, "logo", out.getvalue(), status=422)
-    assert "more than 16 million pixels" in errors(page)
+    assert "more than 4 million pixels" in errors(page)
+
+
+def test_the_trail_tells_one_picture_from_another(
+    studio: Client, partner: Partner, database: Database
+) -> None:
+    send_file(studio, "logo", png())
+    send_file(studio, "logo", png(9))
+    with database.in_partner(partner.id) as session:
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "brand.saved").order_by(AuditEntry.at)
+        ).all()
+    old, new = entries[-1].detail["changed"]["logo"]
+    assert old.startswith("png ")
+    assert new.startswith("png ")
+    assert old != new
+
+
+def test_a_line_that_was_broken_is_one_line(studio: Client, partner: Partner, visitor: Make) -> None:
+    publish(studio, sign_in_text="Every call\r\nfinds you.")
+    assert "Every call finds you." in visitor(partner).get("/sign-in").text
 
 
 def test_versions_are_kept_and_brought_back(

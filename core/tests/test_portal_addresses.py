@@ -94,8 +94,10 @@ def test_the_last_portal_and_the_console_stay(client: Client, partner: Partner, 
     "name",
     [
         "",
-        "https://voice.example.com",
         "voice.example.com/x",
+        "https://",
+        "https://voice..example.com/x",
+        "\u2603\ufe0f.example.com",
         "voice example",
         "192.0.2.7",
         "-",
@@ -108,7 +110,7 @@ def test_what_is_no_host_name_is_refused_and_stays_in_the_field(
 ) -> None:
     before = host_names(database, partner)
     page = add(client, name, status=422)
-    assert "Enter a host name without https://" in page.html.select_one("#name-error").get_text()
+    assert "Enter a host name, such as" in page.html.select_one("#name-error").get_text()
     assert page.html.select_one("#name")["value"] == name[:300]
     assert host_names(database, partner) == before
 
@@ -129,6 +131,34 @@ def test_nobody_gets_at_or_near_anothers_name(
     client.post_form("/addresses", {"do": "remove", "name": theirs, "sure": "1"}, status=422)
     client.post_form("/addresses", {"do": "remove", "name": theirs}, status=404)
     assert theirs in host_names(database, other)
+
+
+def test_a_suffix_is_nobodys(client: Client, partner: Partner, database: Database) -> None:
+    """Whoever had it would keep everybody else from the names below it."""
+    before = host_names(database, partner)
+    for suffix in ("co.uk", "com.br", "github.io"):
+        page = add(client, suffix, status=422)
+        assert "Anybody can have a name below this one" in page.html.select_one("#name-error").get_text()
+    assert host_names(database, partner) == before
+
+
+def test_nobody_gets_beside_anothers_name(client: Client, tenants: Tenants, console: Make) -> None:
+    """A wildcard that serves one name of a domain serves all others."""
+    other = tenants.partner("Marigold Telephony")
+    domain = f"{other.slug}.co.uk"
+    add(console(tenants.staff(other)), f"voice.{domain}")
+    for name in (f"login.{domain}", domain, f"x.y.{domain}"):
+        assert "This name cannot be used here" in add(client, name, status=422).text
+    add(client, f"voice.{other.slug}-two.co.uk")
+
+
+def test_a_whole_address_and_a_name_in_its_own_letters_are_understood(
+    client: Client, partner: Partner, database: Database
+) -> None:
+    add(client, f"https://Voice.{partner.slug}.example/sign-in?x=1")
+    add(client, f"m\u00fcnchen.{partner.slug}.example")
+    found = host_names(database, partner)
+    assert {f"voice.{partner.slug}.example", f"xn--mnchen-3ya.{partner.slug}.example"} <= found
 
 
 def test_a_name_twice_and_too_many(client: Client, partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:

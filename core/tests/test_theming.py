@@ -218,6 +218,9 @@ def test_drawing_is_rebuilt_from_harmless_parts() -> None:
         '<path class="skip" d="M0 0"/>',
         '<animate attributeName="d"/>',
         "<svg/>",
+        '<path d="M0 0A1e38 1e38 0 0 0 1e38 1e38"/>',
+        '<circle cx="1e6" cy="0" r="4"/>',
+        '<g transform="scale(1e9)"><path d="M0 0h1"/></g>',
         "<html:script xmlns:html='http://www.w3.org/1999/xhtml'/>",
         "<g>" * 40 + "</g>" * 40,
         "<path d='M0 0'/>" * 500,
@@ -237,6 +240,9 @@ def test_drawing_with_anything_else_is_refused(inside: str) -> None:
         b"hello",
         b"<svg viewBox='0 0 8 8'><rect/>",
         b"<svg><rect/></svg>",
+        b'<svg width="inf" height="nan"><rect/></svg>',
+        b'<svg viewBox="0 0 0 0"><rect/></svg>',
+        b'<svg viewBox="5"><rect/></svg>',
         b'<!DOCTYPE svg [<!ENTITY a "b">]><svg viewBox="0 0 8 8"><rect/></svg>',
         b'<?xml-stylesheet href="x"?><svg viewBox="0 0 8 8"><rect/></svg>',
         b'<?xml version="1.0" encoding="nonsense"?><svg viewBox="0 0 8 8"><rect/></svg>',
@@ -262,6 +268,35 @@ def test_picture_is_written_anew_and_fitted() -> None:
 def test_picture_of_too_many_pixels_is_refused() -> None:
     with pytest.raises(LogoRefused, match="pixels"):
         read_logo(_png(5000, 4000))
+
+
+def test_a_drawing_that_takes_for_ever_is_refused() -> None:
+    """It is tried in a process of its own: each of these is a layer of the size of the whole."""
+    drawing = '<circle cx="4" cy="4" r="4" opacity=".9"/>' * 300
+    with pytest.raises(LogoRefused, match="takes too long to draw"):
+        read_logo(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8">{drawing}</svg>'.encode())
+
+
+def test_a_drawing_is_small_enough_to_stand_in_every_page() -> None:
+    drawing = f'<path d="M0 0{"h1v1" * 5000}"/>'
+    with pytest.raises(LogoRefused, match="has 20 kB of shapes; at most 16 kB fit"):
+        read_logo(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8">{drawing}</svg>'.encode())
+
+
+def test_a_photo_stands_upright() -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # "Orientation": the camera was held upright
+    out = io.BytesIO()
+    Image.new("RGB", (200, 100)).save(out, "JPEG", exif=turned)
+    with Image.open(io.BytesIO(read_logo(out.getvalue()).png)) as made:
+        assert made.size == (100, 200)
+
+
+def test_fine_greys_stay_grey() -> None:
+    out = io.BytesIO()
+    Image.new("I;16", (8, 8), 20_000).save(out, "PNG")
+    with Image.open(io.BytesIO(read_logo(out.getvalue()).png)) as made:
+        assert made.convert("L").getpixel((4, 4)) == 20_000 // 257
 
 
 def test_icon_stands_alone() -> None:

@@ -1,5 +1,6 @@
 """The brand studio: how the partner's portals look and speak, with a preview, and every version of it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,7 +112,10 @@ def change(context: TenantContext, request: Request) -> Any:
     if do == "preview":
         if request.headers.get("HX-Request") == "true":
             request.override_renderer = "core/console_brand_preview.pt"
-            problems = [(LABELS.get(name, name), why) for name, why in draft.errors.items()]
+            problems = [
+                (name, LABELS.get(name, name), why, draft.offers.get(name))
+                for name, why in draft.errors.items()
+            ]
             return {**preview_values(request, draft), "problems": problems}
         return _values(request, brand, draft, is_draft=True)
     if do != "save":
@@ -164,7 +168,8 @@ def _restore(context: TenantContext, request: Request, partner: Partner, brand: 
         wanted = Brand.from_mapping(version.brand)
     except InvalidBrand as error:
         banner = Banner(
-            _("This version cannot be brought back as it is: its values stand in the form."), "warn"
+            _("This version cannot be brought back as it is. Its words and colours stand in the form."),
+            "warn",
         )
         typed = {**standing(brand).typed, **{n: version.brand[n] for n in TEXTS if n in version.brand}}
         draft = Draft(brand, typed, dict(error.messages))
@@ -190,8 +195,13 @@ def _in_force(request: Request, partner: Partner) -> Brand:
 
 
 def _told(values: dict[str, Any]) -> dict[str, Any]:
-    """What the audit trail says of a brand: of pictures only whether there is one, and of which kind."""
-    return {name: next(iter(value)) if name in LOGOS and value else value for name, value in values.items()}
+    """What the audit trail says of a brand: of pictures their kind, and a digest that tells one from another."""
+    return {name: _picture(value) if name in LOGOS and value else value for name, value in values.items()}
+
+
+def _picture(stored: dict[str, str]) -> str:
+    ((kind, content),) = stored.items()
+    return f"{kind} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def _values(

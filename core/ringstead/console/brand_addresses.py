@@ -20,9 +20,8 @@ ADDED: Final = audit.declare_action("host.added", _("Added a portal address"))
 REMOVED: Final = audit.declare_action("host.removed", _("Removed a portal address"))
 CHECKS: Final = "ringstead.host_checks"
 _WHY: Final = {
-    portal_hosts.MALFORMED: _(
-        "Enter a host name without https:// and without a path, such as voice.example.com."
-    ),
+    portal_hosts.MALFORMED: _("Enter a host name, such as voice.example.com."),
+    portal_hosts.SUFFIX: _("Anybody can have a name below this one. Enter a name of your own domain."),
     portal_hosts.TAKEN: _("This name cannot be used here. Choose another, or ask whoever runs the portal."),
     portal_hosts.KNOWN: _("You have this address already."),
     portal_hosts.TOO_MANY: _("You have as many addresses as there may be. Remove one first."),
@@ -88,6 +87,7 @@ def _add(request: Request, name: str) -> HTTPSeeOther:
     full = portal_hosts.add_portal_host(request.db, partner_id, name, request.deployment.platform_hosts)
     audit.record(request, ADDED, target=full)
     forget_after_commit(request)
+    request.registry[CHECKS].forget(full)
     request.flash(_("${name} is added. It works as soon as its DNS leads here.") % {"name": full})
     return HTTPSeeOther("/addresses?look=1")
 
@@ -107,7 +107,7 @@ def _values(request: Request, *, looks: bool = False, **more: Any) -> dict[str, 
         checks: HostChecks = request.registry[CHECKS]
         scheme = request.deployment.public_scheme
         seen = checks.look(
-            [HostToCheck(name=h.name, console=request.site.host, scheme=scheme) for h in hosts]
+            [HostToCheck(name=h.name, console=request.site.host, scheme=scheme) for h in hosts],
         )
     return {
         "hosts": hosts,

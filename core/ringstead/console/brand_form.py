@@ -91,6 +91,7 @@ def read_draft(request: Request, brand: Brand) -> Draft:
 def _typed(request: Request) -> dict[str, Any]:
     sent = request.POST
     typed: dict[str, Any] = {name: sent.get(name, "")[:_LONGEST].strip() for name in TEXTS}
+    typed["sign_in_text"] = " ".join(typed["sign_in_text"].split())
     typed["radius"] = sent.get("radius", "")[:8].strip()
     typed["languages"] = [tag[:20] for tag in sent.getall("languages")[:60]]
     for name in ("color", "accent"):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from ringstead.settings import Settings
 from ringstead.tenancy.models import Account, Host, Membership, Partner
 from ringstead.theming.brand import Brand
 from ringstead.theming.brand_cache import BrandCache
+from ringstead.theming.values import split_sender
 from ringstead.web.formats import Formats, number_tag
 from ringstead.web.i18n import (
     Translations,
@@ -122,7 +123,7 @@ def attached(session: TenantSession, mail: MailMessage) -> Iterator[tuple[MailAt
 
 def sender(brand: Brand, host: str) -> Address:
     """Who a mail is from: the brand's sender under its name, or nobody in particular at the portal's host."""
-    name, spec = parseaddr(brand.mail_sender)
+    name, spec = split_sender(brand.mail_sender)
     return Address(name or brand.name, addr_spec=spec or f"no-reply@{host}")
 
 

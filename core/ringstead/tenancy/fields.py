@@ -76,7 +76,8 @@ def number(value: str) -> str:
 def email(value: str) -> str:
     """An e-mail address, in lower case as it is stored and compared."""
     address = value.strip().lower()
-    if len(address) > _EMAIL_MAX or not _EMAIL.match(address):
+    # Some letters of other alphabets become plain ones in lower case.
+    if not value.isascii() or len(address) > _EMAIL_MAX or not _EMAIL.match(address):
         raise ValueError("use an e-mail address, such as juno@bramblefinch.example.com")
     return address
 

@@ -1,14 +1,19 @@
 """Host names that a partner adds and gives up itself: its portals'.
 
-Nobody can take a name that is another partner's or the platform's, nor one above or below such a name: with a wildcard
-in their DNS, pages of one would appear under the other's name. Every refusal reads the same, whoever has the name.
+Nobody can take a name that is another partner's or the platform's, nor one of a domain in which another partner has a
+name: with a wildcard in their DNS, pages of one would appear under the other's name. Nor one that is nobody's domain
+(`co.uk`): others have theirs below it. Every refusal of a taken name reads the same, whoever has it. Whoever runs the
+installation may give partners names of one domain.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+import idna
+from publicsuffixlist import PublicSuffixList
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -28,8 +33,9 @@ class HostRefused(ValueError):
         super().__init__(why)
 
 
-MALFORMED, TAKEN, KNOWN, TOO_MANY, LAST, NO_PORTAL = (
+MALFORMED, SUFFIX, TAKEN, KNOWN, TOO_MANY, LAST, NO_PORTAL = (
     "malformed",
+    "suffix",
     "taken",
     "known",
     "too-many",
@@ -65,12 +71,10 @@ def find_host(session: Session, partner_id: UUID, name: str) -> HostRow | None:
 
 def add_portal_host(session: TenantSession, partner_id: UUID, name: str, platform: Collection[str]) -> str:
     """Add a portal host to a partner and announce it; returns its name as stored. Raises HostRefused."""
-    try:
-        full = fields.host(name)
-    except ValueError:
-        raise HostRefused(MALFORMED) from None
-    if full.rpartition(".")[2].isdigit():  # an address, or nothing that any DNS will ever have (RFC 3696)
-        raise HostRefused(MALFORMED)
+    full = host_of(name)
+    domain = _suffixes().privatesuffix(full)
+    if domain is None:
+        raise HostRefused(SUFFIX)
     # Two at once would both find room; the partner's row makes one wait.
     session.execute(select(Partner.id).where(Partner.id == partner_id).with_for_update())
     mine = set(session.scalars(select(Host.name).where(Host.partner_id == partner_id)))
@@ -78,7 +82,10 @@ def add_portal_host(session: TenantSession, partner_id: UUID, name: str, platfor
         raise HostRefused(KNOWN)
     if len(mine) >= MOST_HOSTS:
         raise HostRefused(TOO_MANY)
-    is_free = session.scalar(select(func.host_is_free(partner_id, full)))
+    # Of the domain that somebody registered, too: the wildcard that serves one name of it serves all others.
+    is_free = session.scalar(
+        select(func.host_is_free(partner_id, full) & func.host_is_free(partner_id, domain))
+    )
     if not is_free or is_of_platform(full, platform):
         raise HostRefused(TAKEN)
     try:
@@ -87,6 +94,31 @@ def add_portal_host(session: TenantSession, partner_id: UUID, name: str, platfor
         raise HostRefused(TAKEN) from None
     announce_hosts(session, partner_id)
     return full
+
+
+def host_of(typed: str) -> str:
+    """The host name in what somebody typed: a name, also in other letters than Latin ones, or a whole address.
+
+    Raises HostRefused.
+    """
+    name = typed.strip()
+    if "://" in name:
+        name = name.partition("://")[2].partition("/")[0]
+    try:
+        if not name.isascii():
+            name = idna.encode(name, uts46=True).decode()
+        full = fields.host(name)
+    except (ValueError, idna.IDNAError):
+        raise HostRefused(MALFORMED) from None
+    if full.rpartition(".")[2].isdigit():  # an address, or nothing that any DNS will ever have (RFC 3696)
+        raise HostRefused(MALFORMED)
+    return full
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    """Names below which anybody can register one: com, co.uk (the Public Suffix List of Mozilla)."""
+    return PublicSuffixList()
 
 
 def is_of_platform(name: str, platform: Collection[str]) -> bool:

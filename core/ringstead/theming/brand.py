@@ -25,6 +25,8 @@ from ringstead.theming.words import messages as _
 LOGOS: Final = ("logo", "logo_dark", "favicon")
 """The fields that are pictures: the logo, the one for dark pages, and the one for browser tabs and home screens."""
 Files = Mapping[str, bytes]
+# Browsers keep icons for a year. Count up when the same brand is drawn in another way.
+_DRAWING: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ class Brand:
     def digest(self) -> str:
         """Changes whenever any value does; part of the addresses of what is derived from them."""
         stored = json.dumps(self.to_mapping(), sort_keys=True)
-        return hashlib.sha256(f"{self.css}{stored}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{_DRAWING}{self.css}{stored}".encode()).hexdigest()[:16]
 
     @property
     def css_url(self) -> str:
@@ -198,12 +200,22 @@ class Brand:
         return data
 
 
+_FAINT: Final[dict[Theme, TranslationString]] = {
+    "light": _(
+        "words would reach only ${ratio} : 1 on light pages, and need ${least} : 1; choose another colour"
+    ),
+    "dark": _(
+        "words would reach only ${ratio} : 1 on dark pages, and need ${least} : 1; choose another colour"
+    ),
+}
+
+
 def _faint(color: str, accent: str, weak: Sequence[tuple[Theme, Pair, float]]) -> InvalidBrand:
     """Why a brand cannot be read: the first pair of each colour that is to blame, and what would do instead."""
     messages: dict[str, TranslationString] = {}
     for theme, pair, ratio in weak:
-        words = {"front": pair.front, "back": pair.back, "ratio": f"{ratio:.1f}", "theme": theme}
-        why = _("${front} on ${back} reaches only ${ratio} : 1 (${theme}); choose another", mapping=words)
+        words = {"ratio": f"{ratio:.1f}", "least": f"{pair.least:g}"}
+        why = _FAINT[theme] % words
         messages.setdefault(to_blame(pair, color, accent), why)
     offers = {field: nearest_without_weak_pairs(color, accent, field) for field in messages}
     return InvalidBrand(messages, {field: found for field, found in offers.items() if found})

@@ -191,7 +191,8 @@ def contrasts(brand: str, accent: str, theme: Theme, gamut: GamutMap = gamut_map
 def weak_pairs(brand: str, accent: str) -> list[tuple[Theme, Pair, float]]:
     """Pairs below their least contrast in either theme.
 
-    Empty for every brand, by the way tokens are clamped.
+    Empty for nearly every brand, by the way tokens are clamped: where the ink of buttons turns from white to dark, a
+    few colours lie between the two.
     """
     return [
         (theme, pair, ratio)

@@ -6,10 +6,10 @@ Sizes and the safe zone of a maskable icon: W3C, Web Application Manifest, secti
 import io
 from typing import Final
 
-import resvg_py
 from PIL import Image, ImageDraw, ImageFont
 
 from ringstead.theming.derive import derive
+from ringstead.theming.drawing import draw
 from ringstead.theming.logo import Logo
 from ringstead.theming.sheet import standalone
 
@@ -62,14 +62,7 @@ def _pixels(logo: Logo, color: str, accent: str, size: int) -> Image.Image:
 
 
 def _drawn(svg: str, size: int) -> Image.Image:
-    """A drawing inside a square: whatever its own proportions are, it takes no more memory than that."""
-    inner = svg.replace("<svg ", f'<svg width="{size}" height="{size}" ', 1)
-    outer = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" viewBox="0 0 {size} {size}">'
-        f"{inner}</svg>"
-    )
-    data = resvg_py.svg_to_bytes(svg_string=outer, skip_system_fonts=True)
-    with Image.open(io.BytesIO(bytes(data)), formats=("PNG",)) as picture:
+    with Image.open(io.BytesIO(draw(svg, size)), formats=("PNG",)) as picture:
         return picture.convert("RGBA")
 
 

@@ -14,19 +14,24 @@ from typing import Final, Literal
 from xml.parsers import expat
 
 from markupsafe import Markup, escape
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from translationstring import TranslationString
 
+from ringstead.theming.drawing import can_be_drawn
 from ringstead.theming.polyglot import is_polyglot
 from ringstead.theming.words import english
 from ringstead.theming.words import messages as _
 
 MAX_BYTES: Final = 512 * 1024
-MAX_PIXELS: Final = 16_000_000
+# A drawing stands in every page, twice.
+MAX_DRAWING: Final = 16 * 1024
+MAX_PIXELS: Final = 4_000_000
 MAX_SIDE: Final = 512
 DRAFT_SIDE: Final = 96
 MAX_SHAPES: Final = 400
 MAX_LEVELS: Final = 32
+# A renderer walks an arc step by step, so a number without a bound is a drawing without an end.
+MAX_NUMBER: Final = 100_000.0
 RASTER_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
 _BOMBS: Final = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
@@ -36,6 +41,7 @@ ELEMENTS: Final = SHAPES | {"svg", "g", "title", "desc"}
 
 # Possessive (`++`, `*+`): nothing is read twice, so a long wrong value costs no more than a right one.
 _NUMBER = r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d{1,3}+)?+"
+_EACH_NUMBER: Final = re.compile(_NUMBER)
 _NUMBERS: Final = re.compile(rf"\s*+{_NUMBER}(?:[\s,]++{_NUMBER})*\s*+\Z")
 _ONE: Final = re.compile(rf"\s*+{_NUMBER}(?:px|%)?\s*+\Z")
 _PATH: Final = re.compile(r"[\sMmZzLlHhVvCcSsQqTtAa0-9eE.,+-]*\Z")
@@ -62,7 +68,10 @@ ATTRIBUTES: Final[dict[str, re.Pattern[str]]] = {
     ),
 }  # fmt: skip
 # What editors leave behind and no reader misses.
-IGNORED_ATTRIBUTES: Final = re.compile(r"(?:id|version|\S+ space|role|focusable|aria-\w+|data-[\w-]+)\Z")
+IGNORED_ATTRIBUTES: Final = re.compile(
+    r"(?:id|version|baseProfile|preserveAspectRatio|enable-background|\S+ space|role|focusable|aria-\w+"
+    r"|data-[\w-]+)\Z"
+)
 
 # The page decides these for the drawing as a whole.
 OUTER_ATTRIBUTES: Final = {"class", "width", "height", "x", "y"}
@@ -115,8 +124,21 @@ def read_logo(data: bytes) -> Logo:
         raise LogoRefused(_("the file has ${n} kB; at most ${most} kB are taken", mapping=sizes))
     head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith((b"<?xml", b"<svg", b"<!")):
-        return Logo("svg", svg=clean_svg(data))
+        return Logo("svg", svg=_small_enough(clean_svg(data)))
     return Logo("png", png=clean_raster(data))
+
+
+def _small_enough(svg: str) -> str:
+    if len(svg) > MAX_DRAWING:
+        sizes = {"n": -(-len(svg) // 1024), "most": MAX_DRAWING // 1024}
+        text = _(
+            "the drawing has ${n} kB of shapes; at most ${most} kB fit: simplify it, or send a PNG",
+            mapping=sizes,
+        )
+        raise LogoRefused(text)
+    if not can_be_drawn(svg):
+        raise LogoRefused(_("the drawing takes too long to draw; simplify it, or send a PNG"))
+    return svg
 
 
 def clean_raster(data: bytes) -> bytes:
@@ -126,7 +148,7 @@ def clean_raster(data: bytes) -> bytes:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as picture:
                 _refuse_unfit(data, picture)
-                pixels = picture.convert("RGBA")
+                pixels = _upright(picture)
     except _BOMBS as error:
         raise LogoRefused(_too_many_pixels()) from error
     except UnidentifiedImageError as error:
@@ -139,6 +161,13 @@ def clean_raster(data: bytes) -> bytes:
     out = io.BytesIO()
     Image.frombytes("RGBA", pixels.size, pixels.tobytes()).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The pixels as a viewer shows them: turned as the camera noted, 16-bit greys made 8-bit ones."""
+    if picture.mode.startswith("I"):
+        picture = picture.convert("I").point(lambda grey: grey / 257).convert("L")
+    return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
 def _refuse_unfit(data: bytes, picture: Image.Image) -> None:
@@ -211,9 +240,12 @@ class _Cleaner:
             words = {"name": name.rpartition(" ")[2][:40], "tag": tag}
             if pattern is None:
                 raise self.refuse(_("the attribute “${name}” of “${tag}” is not taken", mapping=words))
-            if not pattern.match(value):
+            is_number = pattern is not _PAINT
+            if not pattern.match(value) or (is_number and _largest(value) > MAX_NUMBER):
                 raise self.refuse(_("the value of “${name}” of “${tag}” is not taken", mapping=words))
             kept += f' {name}="{escape(value.strip())}"'
+        if tag == "svg" and "viewBox" in attributes and not _is_box(attributes["viewBox"]):
+            raise self.refuse(_("the viewBox must be four numbers, the last two above 0"))
         if tag == "svg" and "viewBox" not in attributes:
             kept += self.view_box(attributes)
         return kept
@@ -222,8 +254,9 @@ class _Cleaner:
         try:
             width, height = (float(attributes[side].removesuffix("px")) for side in ("width", "height"))
         except (KeyError, ValueError):
-            needed = _("the “svg” needs a viewBox, or a width and height in pixels")
-            raise self.refuse(needed) from None
+            width = height = 0.0
+        if not (0 < width <= MAX_NUMBER and 0 < height <= MAX_NUMBER):
+            raise self.refuse(_("the “svg” needs a viewBox, or a width and height in pixels"))
         return f' viewBox="0 0 {width:g} {height:g}"'
 
     def end(self, name: str) -> None:
@@ -234,6 +267,16 @@ class _Cleaner:
         tag = name.rpartition(" ")[2]
         if tag in ("svg", "g"):
             self.out.append(f"</{tag}>")
+
+
+def _largest(value: str) -> float:
+    """The largest number in an attribute, whatever its sign; 0 when there is none."""
+    return max((abs(float(one)) for one in _EACH_NUMBER.findall(value)), default=0.0)
+
+
+def _is_box(value: str) -> bool:
+    numbers = [float(one) for one in _EACH_NUMBER.findall(value)]
+    return len(numbers) == 4 and min(numbers[2:]) > 0
 
 
 def _on_line(number: int, what: TranslationString) -> LogoRefused:

@@ -23,8 +23,8 @@ FONTS: Final = {
 }
 MAX_RADIUS: Final = 16
 MAX_LANGUAGES: Final = 40
-_SENDER: Final = re.compile(r"(?:[^<>\"\\\x00-\x1f]{1,80} )?<(?P<address>[^<>]+)>\Z")
-_URL: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:/[!-~]*)?\Z")
+_SENDER: Final = re.compile(r"(?:(?P<name>[^<>\"\\\x00-\x1f]{1,80}) )?<(?P<address>[^<>]+)>\Z")
+_URL: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:[/?#][!-~]*)?\Z")
 _MAX_URL: Final = 500
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 Problem: TypeAlias = "TranslationString | None"
@@ -106,10 +106,19 @@ def _email(value: str) -> Problem:
     return None
 
 
-def _sender(value: str) -> Problem:
+def split_sender(value: str) -> tuple[str, str]:
+    """Name and address of a mail sender, either of which may be empty.
+
+    Not as RFC 5322 reads it: in a name, a comma or a colon is a character like any other.
+    """
     named = _SENDER.match(value)
-    wrong = _email(named["address"] if named else value)
-    return None if wrong is None else _("must be address@host or Name <address@host>")
+    return ((named["name"] or "").strip(), named["address"]) if named else ("", value)
+
+
+def _sender(value: str) -> Problem:
+    name, address = split_sender(value)
+    is_wrong = _email(address) is not None or _CONTROL.search(name) is not None
+    return _("must be address@host or Name <address@host>") if is_wrong else None
 
 
 def _url(value: str) -> Problem:

@@ -112,3 +112,25 @@ def test_an_answer_is_kept_for_a_while() -> None:
     checks.forget(HOST.name)
     checks.look([HOST])
     assert asked == [HOST.name] * 2
+
+
+def test_a_partners_slow_names_cost_others_nothing(gate: threading.Event) -> None:
+    """However many names a partner has whose DNS does not answer."""
+    asked: list[str] = []
+
+    def hang(host: HostToCheck) -> HostFinding:
+        if host.console == "console.slow.example":
+            asked.append(host.name)
+            gate.wait(30)
+        return HostFinding(state="good", text="Fine.")
+
+    checks = HostChecks([Owned("acme", HostCheck(name="acme.x", title="X", check=hang))], 0.05)
+    slow = [
+        HostToCheck(name=f"v{n}.slow.example", console="console.slow.example", scheme="https")
+        for n in range(100)
+    ]
+    for _ in range(3):
+        checks.look(slow)
+    assert len(asked) == 3, "three at a time"
+    checks.seconds = 10
+    assert checks.look([HOST])[HOST.name][0].finding.text == "Fine."

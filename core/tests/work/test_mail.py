@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_servers import PASSWORD, TLS, USER, Behaviour, HangsUp, MailServer
 from sqlalchemy import select, text
@@ -20,14 +21,14 @@ from ringstead.db.engine import Database
 from ringstead.jobs import failed_jobs, list_jobs
 from ringstead.jobs.queue import forget_old_work
 from ringstead.mail import MailMessage, failed_mail, mail_counts, queue_mail, retry_mail
-from ringstead.mail.compose import Composer
+from ringstead.mail.compose import Composer, sender
 from ringstead.mail.delivery import ATTEMPTS, Postman
 from ringstead.mail.markup import UnfitMarkup, html_of, styles, subject_of, text_of
 from ringstead.mail.outbox import address
 from ringstead.mail.transport import Refused, Transport, TryLater, open_transport
 from ringstead.preferences.store import set_for_subscriber
 from ringstead.tenancy.models import Host, Partner
-from ringstead.theming import Brand
+from ringstead.theming import Brand, InvalidBrand
 
 BRAND = {
     "name": "Harborline Voice",
@@ -486,6 +487,26 @@ def test_no_address_breaks_out_of_its_header(typed: str) -> None:
         b"Content-Transfer-Encoding",
         b"MIME-Version",
     }
+
+
+@example("Acme, Inc.", "desk@acme.example")
+@example("Acme; X", "desk@acme.example")
+@example("[Acme]", "desk@acme.example")
+@example("Acme: Help", "desk@acme.example")
+@example("desk@evil.example", "desk@acme.example")
+@example("", "des\u212a@acme.example")
+@given(st.text(max_size=80), st.sampled_from(("desk@acme.example", "des\u212a@acme.example")))
+def test_a_mail_is_from_whom_the_brand_says(name: str, spec: str) -> None:
+    """Whatever sender a brand takes, its address is the one that was checked, and its name is whole."""
+    try:
+        brand = Brand(name="Acme", mail_sender=f"{name} <{spec}>" if name else spec)
+    except InvalidBrand:
+        return
+    message = EmailMessage()
+    message["From"] = sender(brand, "portal.acme.example")
+    read = message_from_bytes(message.as_bytes(), policy=policy.default)["From"].addresses
+    assert [one.addr_spec for one in read] == [spec]
+    assert " ".join(read[0].display_name.split()) == " ".join((name.strip() or "Acme").split())
 
 
 @given(st.text(min_size=1))
