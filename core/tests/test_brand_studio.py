@@ -282,6 +282,12 @@ def test_the_trail_tells_one_picture_from_another(
     assert old != new
 
 
+def test_enter_in_a_field_publishes_nothing(studio: Client) -> None:
+    """Browsers take the first button of a form."""
+    buttons = studio.get("/branding").html.select("#brand button[type=submit], button[form=brand]")
+    assert buttons[0]["value"] == "preview"
+
+
 def test_a_line_that_was_broken_is_one_line(studio: Client, partner: Partner, visitor: Make) -> None:
     publish(studio, sign_in_text="Every call\r\nfinds you.")
     assert "Every call finds you." in visitor(partner).get("/sign-in").text

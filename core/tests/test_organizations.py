@@ -165,7 +165,9 @@ def test_an_admin_outside_the_templates_extensions_is_said_before_anything_is_cr
 
 def test_a_short_name_is_there_once(desk: Client) -> None:
     make(desk)
-    assert "short name" in problem_at(make(desk, status=422), "slug")
+    assert "short name" in problem_at(make(desk, status=422), "name")
+    slug = "larkspur-schools"
+    assert "short name" in problem_at(make(desk, status=422, name="Others", slug=slug), "slug")
 
 
 def test_ranges_that_overlap_are_refused_and_do_not_tell_whose_they_are(
@@ -174,7 +176,7 @@ def test_ranges_that_overlap_are_refused_and_do_not_tell_whose_they_are(
     path, numbers = f"/organizations/{org.org_id}/numbers", block()
     desk.post_form(path, {"kind": "did", "range": f"{numbers}00-{numbers}49"}, status=303)
     page = desk.post_form(path, {"kind": "did", "range": f"{numbers}40-59"}, status=422)
-    assert "in use or belong elsewhere" in problem_at(page, "range-did")
+    assert "49 are here already" in problem_at(page, "range-did")
     desk.post_form(path, {"kind": "extension", "range": "200-299"}, status=303)
     desk.post_form(path, {"kind": "extension", "range": "250-350"}, status=422)
     stranger = tenants.organization(name="Stranger Freight")
@@ -183,11 +185,27 @@ def test_ranges_that_overlap_are_refused_and_do_not_tell_whose_they_are(
         f"/organizations/{stranger.org_id}/numbers", {"kind": "did", "range": f"{numbers}10"}, status=422
     )
     assert "Bramble" not in page.text
+    assert "in use or belong elsewhere" in problem_at(page, "range-did")
     other.post_form(
         f"/organizations/{stranger.org_id}/numbers", {"kind": "extension", "range": "200-299"}, status=303
     )
     for wrong in ("", "9-1", "1-999999", "letters", f"{numbers}00-{numbers}4"):
         desk.post_form(path, {"kind": "did", "range": wrong}, status=422)
+
+
+def test_a_number_that_is_used_at_another_organization_of_the_partner_is_named(
+    desk: Client, tenants: Tenants, partner: Partner, org: Organization
+) -> None:
+    number = f"{block()}07"
+    other = tenants.organization(partner, name="Larkspur Schools")
+    path = f"/organizations/{other.org_id}/subscribers/new"
+    desk.post_form(path, {"name": "Juno", "extension": "214", "number": number}, status=303)
+    page = desk.post_form(
+        f"/organizations/{org.org_id}/numbers", {"kind": "did", "range": f"{number[:-2]}00-49"}, status=422
+    )
+    assert f"{number} is in use at Larkspur Schools" in problem_at(page, "range-did")
+    page = desk.post_form(path, {"name": "Otis", "extension": "215", "number": number}, status=422)
+    assert "Juno (214) has this number" in problem_at(page, "number")
 
 
 def test_subscribers_get_what_the_ranges_hold(desk: Client, org: Organization, database: Database) -> None:
@@ -282,13 +300,20 @@ def test_public_holidays_are_offered_and_not_saved_unasked(
         assert load(session, wsgi.registry["ringstead.declared_settings"])["core.holidays"] == []
 
 
+def test_enter_in_a_field_of_hours_saves_them(keeper: tuple[Client, str]) -> None:
+    """Browsers take the first button of a form."""
+    client, root = keeper
+    form = client.get(f"{root}/hours").html.select_one("form:has(#mon)")
+    assert form.select("button")[0]["value"] == "save"
+
+
 def test_a_location_has_hours_of_its_own_or_those_of_all(
     keeper: tuple[Client, str], tenants: Tenants, org: Organization, database: Database
 ) -> None:
     client, root = keeper
     form = {"name": "Pier Street", "own": "on", "sat": "10-14", "time_zone": "America/Los_Angeles"}
     client.post_form(f"{root}/locations/new", form, status=303)
-    client.post_form(f"{root}/locations/new", {"name": "Pier Street", "sat": "10-14"}, status=303)
+    client.post_form(f"{root}/locations/new", {"name": "Pier Street"}, status=303)
     with database.run_as(org.org_id) as session:
         first, second = session.scalars(select(Location).order_by(Location.slug)).all()
     assert (first.slug, first.hours, first.time_zone) == (
@@ -297,6 +322,12 @@ def test_a_location_has_hours_of_its_own_or_those_of_all(
         "America/Los_Angeles",
     )
     assert (second.slug, second.hours, second.time_zone) == ("pier-street-2", None, None)
+    # Who writes hours and leaves out the tick means them; who takes the tick away does not.
+    client.post_form(f"{root}/locations/{second.id}", {"name": "Annexe", "mon": "8-9"}, status=303)
+    client.post_form(f"{root}/locations/{first.id}", {"name": "Pier Street", "sat": "10-14"}, status=303)
+    with database.run_as(org.org_id) as session:
+        kept = {one.name: one.hours for one in session.scalars(select(Location))}
+    assert kept == {"Annexe": [["mon", "08:00", "09:00"]], "Pier Street": None}
     sam = tenants.subscriber(org)
     with database.run_as(org.org_id) as session:
         session.get_one(Subscriber, (org.org_id, sam.id)).location_id = first.id

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -11,6 +12,8 @@ from webtest import Upload
 
 from ringstead.api.testing import Client, Person, Tenants
 from ringstead.db.engine import Database
+from ringstead.preferences.store import set_for_organization
+from ringstead.tenancy.hours import DAYS
 from ringstead.tenancy.models import Account, AuditEntry, Membership, Organization, Subscriber, WebSession
 
 Make = Callable[..., Any]
@@ -359,3 +362,30 @@ def test_a_line_that_is_taken_meanwhile_stops_the_whole_file(
     assert "Something has changed meanwhile" in page.text
     assert "has this extension already" in rows_of(page)[1][-1]
     assert only(database, org, "300") is None
+
+
+def test_the_profile_says_what_calls_do_now(
+    tenants: Tenants, org: Organization, fern: Person, console: Make, database: Database, wsgi: Any
+) -> None:
+    desk: Client = console(tenants.staff(fern.partner))
+    base = f"/organizations/{org.org_id}"
+    path = f"{base}/subscribers/{fern.subscriber.id}"
+
+    def now() -> str:
+        return " ".join(desk.get(path).html.select_one("[aria-labelledby=now-title]").get_text(" ").split())
+
+    assert "Calls ring at extension 201" in now()
+    assert "The office is closed" not in now()
+    with database.run_as(org.org_id) as session:
+        declared = wsgi.registry["ringstead.declared_settings"]
+        set_for_organization(session, declared, "core.hours", [[day_after(), "00:00", "00:01"]])
+    assert "The office is closed" in now()
+    for choice, said in (("incoming", "Calls come in; none can be made"), ("none", "No calls, except emerg")):
+        desk.post_form(f"{base}/settings", {"do": "suspend", "calls": choice}, status=303)
+        assert said in now()
+        desk.post_form(f"{base}/settings", {"do": "resume"}, status=303)
+
+
+def day_after() -> str:
+    """A day of the week that is neither today nor next to it, wherever the reader is."""
+    return DAYS[(datetime.now(UTC).weekday() + 3) % 7]

@@ -55,6 +55,16 @@ class Shown:
     organization: str
     changes: tuple[Change, ...]
 
+    @property
+    def is_in_portal(self) -> bool:
+        """Whether it was done in the subject's portal, by somebody who had opened it."""
+        return bool(self.subject) and "support" in self.entry.detail
+
+    @property
+    def about(self) -> str:
+        """Whom it concerned, where that is not said already."""
+        return "" if self.is_in_portal or self.subject == self.entry.target else self.subject
+
 
 def read_page(session: TenantSession, wanted: Wanted, before: UUID | None) -> tuple[list[Shown], UUID | None]:
     """The newest entries, older than the entry `before`; and where the next, older page begins."""
@@ -166,9 +176,17 @@ def changes_of(detail: Mapping[str, Any]) -> tuple[Change, ...]:
     ]
     return (
         *told,
-        *(Change(str(name), None, _text(value)) for name, value in detail.items() if name != audit.CHANGED),
+        *(
+            Change(str(name), None, _text(value))
+            for name, value in detail.items()
+            if name not in (audit.CHANGED, "support")
+        ),
     )
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())[:200] or "–"
+    if isinstance(value, list):
+        return ", ".join(_text(one) for one in value)[:200] or "–"
     return "–" if value in (None, "") else str(value)[:200]

@@ -113,8 +113,7 @@ def _wanted(context: TenantContext, request: Request, **whose: Any) -> Wanted:
     today = formats_of(request).today()
     last = _day(request, "to") or today
     first = _day(request, "from") or last - timedelta(days=DAYS - 1)
-    if first > last:
-        raise HTTPBadRequest(_("The first day is after the last. Change one of them."))
+    first, last = min(first, last), max(first, last)
     action, org = queried(request, "action"), queried(request, "org")
     return Wanted(
         first=_moment(context, first),
@@ -225,6 +224,7 @@ _TITLES: Final = (
     _("Time (UTC)"),
     _("Who"),
     _("Whose portal"),
+    _("About whom"),
     _("Organization"),
     _("What"),
     _("Action"),
@@ -239,6 +239,7 @@ def _cells(fmt: Formats, one: Shown) -> list[str]:
     return [
         entry.at.astimezone(UTC).isoformat(timespec="seconds"),
         entry.actor_name,
+        one.subject if one.is_in_portal else "",
         one.subject,
         one.organization,
         fmt.text(one.title),

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ringstead import audit
@@ -18,7 +19,7 @@ from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy import fields
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.calls import SUSPENDED_CALLS, policies
-from ringstead.tenancy.models import FeaturePackage, Organization, OrganizationTemplate
+from ringstead.tenancy.models import FeaturePackage, Organization, OrganizationTemplate, Subscriber
 from ringstead.tenancy.organizations import of_partner
 from ringstead.tenancy.packages import by_name, list_packages
 from ringstead.tenancy.templates import read_template
@@ -117,7 +118,10 @@ def _save(request: Request, session: TenantSession, own: Organization) -> dict[s
     own.package_id = None if package is None else package.id
     detail = audit.changed(before, {"name": name, "limit": limit, "package": _named(session, own)})
     audit.record(request, CHANGED, target=name, detail=detail, session=session)
-    request.flash(_("Saved."))
+    there = session.scalar(select(func.count()).select_from(Subscriber)) or 0
+    full = _("Saved. ${n} subscribers are here: there can be no new one until there are fewer than ${most}.")
+    is_over = limit is not None and there > limit
+    request.flash(full % {"n": there, "most": limit} if is_over else _("Saved."))
     return {}
 
 

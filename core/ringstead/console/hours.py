@@ -269,7 +269,7 @@ def save_location(_context: TenantContext, request: Request) -> Any:
             _remove(request, session, location)
             return HTTPSeeOther(f"{here.root}/hours")
         errors: dict[str, Any] = {}
-        values = _read_location(request, errors)
+        values = _read_location(request, location, errors)
         if errors:
             typed = {**_typed(request), "own": request.POST.get("own", "")}
             return _refuse(
@@ -288,15 +288,18 @@ def save_location(_context: TenantContext, request: Request) -> Any:
     return HTTPSeeOther(f"{here.root}/hours")
 
 
-def _read_location(request: Request, errors: dict[str, Any]) -> dict[str, Any]:
+def _read_location(request: Request, location: Location | None, errors: dict[str, Any]) -> dict[str, Any]:
     name = ""
     try:
         name = fields.display_name(request.POST.get("name", ""))
     except ValueError:
         errors["name"] = _("Enter a name of at most 80 characters.")
     zone = _zone(request, errors) if request.POST.get("time_zone") else None
-    own = read_days(request, errors) if request.POST.get("own") else None
-    return {"name": name, "time_zone": zone, "hours": own}
+    has_typed = any(request.POST.get(day, "").strip() for day in DAYS)
+    # Whoever takes the tick away goes back to the organization's hours; who never set it and writes hours means them.
+    had_own = location is not None and location.hours is not None
+    is_own = bool(request.POST.get("own")) or (has_typed and not had_own)
+    return {"name": name, "time_zone": zone, "hours": read_days(request, errors) if is_own else None}
 
 
 def _free_slug(session: TenantSession, name: str) -> str:

@@ -106,7 +106,8 @@ def create(_context: TenantContext, request: Request) -> Any:
             made = create_organization(session, request.site.partner.id, slug=wanted.slug, name=wanted.name)
             audit.record(request, CREATED, target=made.name, session=session, org_id=made.org_id)
     except DirectoryRefused:
-        return _refuse(request, typed, {"slug": _("There is an organization of this short name.")})
+        why = _("There is an organization of the short name ${slug} already.") % {"slug": wanted.slug}
+        return _refuse(request, typed, {"slug" if typed["slug"] else "name": why})
     _furnish(request, made, wanted)
     request.flash(_("${name} is here.") % {"name": made.name})
     return HTTPSeeOther(request.route_path("core.console.organization", id=made.org_id))
@@ -148,7 +149,8 @@ def _read(request: Request, typed: dict[str, str], errors: dict[str, Any]) -> Wa
         name = ""
     slug = typed["slug"] or slug_of(name)
     try:
-        fields.slug(slug)
+        if name or typed["slug"]:  # without a name there is nothing to make one of
+            fields.slug(slug)
     except ValueError:
         errors["slug"] = _("Use 1 to 40 lower-case letters, digits and hyphens.")
     zone, region = _place(request, typed, errors)

@@ -4,6 +4,7 @@ from typing import Any, Final, cast
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
+from sqlalchemy import func, select
 
 from ringstead import audit
 from ringstead.api import Route, TenantContext, translations
@@ -16,7 +17,7 @@ from ringstead.subscribers import ranges
 from ringstead.subscribers.ranges import Kind
 from ringstead.tenancy import fields
 from ringstead.tenancy.addresses import id_of
-from ringstead.tenancy.models import NumberRange, Organization
+from ringstead.tenancy.models import NumberRange, Organization, Subscriber
 from ringstead.tenancy.organizations import of_partner
 
 _ = translations("ringstead")
@@ -71,9 +72,31 @@ def _add(request: Request, session: TenantSession, kind: str, text: str) -> Any:
         wrong = _("Enter the first and the last, at most ${n} in all, such as ${example}.")
         return wrong % {"n": ranges.LONGEST, "example": example}
     if ranges.add_range(session, cast(Kind, kind), *found) is None:
-        return _("Some of these numbers are in use or belong elsewhere.")
+        return _conflict(request, session, cast(Kind, kind), *found)
+    request.flash(_("Added: ${range}.") % {"range": "–".join(found)})
     audit.record(request, ADDED, target="-".join(found), detail={"kind": kind}, session=session)
     return None
+
+
+def _conflict(request: Request, session: TenantSession, kind: Kind, first: str, last: str) -> Any:
+    """What is in the way of a range, where it is the partner's own: nothing is told of others."""
+    for row in ranges.ranges_of(session, kind):
+        if len(row.first) == len(first) and row.first <= last and row.last >= first:
+            return _("${first} to ${last} are here already.") % {"first": row.first, "last": row.last}
+    if kind == "extension":
+        return _("Some of these numbers are in use or belong elsewhere.")
+    width = func.length(Subscriber.number) == len(first)
+    number = Subscriber.number.collate("C")
+    holder = request.db.execute(
+        select(Subscriber.number, Organization.name)
+        .join(Organization, Organization.org_id == Subscriber.org_id)
+        .where(width, number >= first, number <= last, Subscriber.org_id != session.org_id)
+        .order_by(number)
+        .limit(1)
+    ).first()
+    if holder is not None:
+        return _("${number} is in use at ${name}.") % {"number": holder[0], "name": holder[1]}
+    return _("Some of these numbers are in use or belong elsewhere.")
 
 
 def _remove(request: Request, session: TenantSession) -> None:

@@ -61,12 +61,23 @@ def problems_of(session: TenantSession, person: Person, but: Subscriber | None =
         found["extension"] = _("This is outside the organization’s ranges of extensions.")
     if person.number is not None and (but is None or but.number != person.number):
         if ranges.number_is_taken(session, person.number, own):
-            found["number"] = _("This number is in use. Take it away there first.")
+            found["number"] = _in_use(session, person.number, own)
         elif not ranges.is_within(person.number, ranges.ranges_of(session, "did")):
             found["number"] = _("This is none of the organization’s numbers.")
     if person.location_id is not None and session.get(Location, (session.org_id, person.location_id)) is None:
         found["location"] = _("There is no such location. Choose one of the list.")
     return found
+
+
+def _in_use(session: TenantSession, number: str, but: UUID | None) -> Any:
+    """Who has a number, where that is a colleague; nothing is told of others."""
+    colleague = session.scalars(
+        select(Subscriber).where(Subscriber.number == number, Subscriber.id != (but or new_id()))
+    ).first()
+    if colleague is None:
+        return _("This number is in use. Take it away there first.")
+    words = {"name": colleague.name, "extension": colleague.extension}
+    return _("${name} (${extension}) has this number. Take it away there first.") % words
 
 
 def _has(session: TenantSession, condition: Any, but: UUID | None) -> bool:

@@ -13,6 +13,7 @@ from ringstead.plugins.asking import ask
 from ringstead.subscribers import changes, desk, pages
 from ringstead.subscribers.desk import Desk, desk_of, session_of
 from ringstead.tenancy.models import Subscriber
+from ringstead.web.formats import format_number_e164
 
 _ = translations("ringstead")
 HANDED_OVER = audit.declare_action("subscriber.handed-over", _("Handed a subscriber’s things to a colleague"))
@@ -74,9 +75,8 @@ def _hand_over(
         request, HANDED_OVER, target=subscriber.name, detail=detail, subject=subscriber.id, session=session
     )
     done = _("${name} hands over to ${heir}: ${what}.")
-    what = ", ".join(
-        [*([number] if "number" in gone and number else []), *(f"{n} {w}" for w, n in _counted(given))]
-    )
+    moved = [format_number_e164(number)] if "number" in gone and number else []
+    what = ", ".join([*moved, *(f"{n} {w}" for w, n in _counted(given))])
     request.flash(done % {"name": subscriber.name, "heir": heir.name, "what": what or "–"})
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, or_, select, tuple_
 from ringstead.api import NavItem, StepUp, SubscriberAct, SubscriberState, TenantContext, translations
 from ringstead.audit.listing import Shown, recent_of_subscriber
 from ringstead.auth import support
+from ringstead.auth.sessions import browser_name
 from ringstead.db.session import TenantSession
 from ringstead.plugins.enablement import enabled_plugins
 from ringstead.preferences.store import load
@@ -60,7 +61,8 @@ class Profile:
     menu: tuple[NavItem, ...]
     """What they find in the menu of their portal."""
     sign_ins: tuple[SignIn, ...]
-    sessions: tuple[WebSession, ...]
+    sessions: tuple[tuple[WebSession, str, str], ...]
+    """Where they are signed in, with browser and system by name."""
     states: tuple[SubscriberState, ...]
     acts: tuple[SubscriberAct, ...]
     latest: tuple[Shown, ...]
@@ -171,7 +173,7 @@ def _profile(request: Request, session: TenantSession, here: Desk, subscriber: S
         package="" if package is None else package.name,
         menu=tuple(_menu(request, session, package, [member.role for _account, member in members])),
         sign_ins=tuple(_sign_in(here, subscriber, account, member) for account, member in members),
-        sessions=tuple(session.scalars(browsers)),
+        sessions=tuple((row, *browser_name(row.user_agent)) for row in session.scalars(browsers)),
         states=tuple(states.states_of(request, session, subscriber)),
         acts=tuple(request.plugins.subscriber_acts(enabled_plugins(session))),
         latest=tuple(recent_of_subscriber(session, subscriber.org_id, subscriber.id, _LATEST)),

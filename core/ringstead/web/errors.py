@@ -101,6 +101,10 @@ WORDS: Final = {
 }
 
 
+CLOSED: Final = Words(_("Closed in a support session"), _("The portal stays open; go on, or leave it."))
+STAFF_ONLY: Final = Words(
+    WORDS[403].title, _("Nothing changed. If you need it, ask an admin of your company.")
+)
 GONE_PART: Final = Words(
     _("This part is not there any more"),
     _("The feature may have been turned off meanwhile, or what it showed is gone."),
@@ -176,7 +180,10 @@ def render_plain(request: Request, name: str, values: dict[str, Any]) -> str:
 def error_response(request: Request, status: int, detail: str = "", reference: str = "") -> Response:
     """The answer for `status`: page, part of a page (htmx) or problem document."""
     words = WORDS.get(status) or WORDS[400 if status < 500 else 500]
-    if status == 404 and getattr(request, "site", None) is None:
+    site = getattr(request, "site", None)
+    if status == 403 and (detail or (site is not None and site.kind == "console")):
+        words = CLOSED if detail else STAFF_ONLY
+    if status == 404 and site is None:
         words = WORDS[421]
     if wants_problem(request):
         return _problem(request, status, words, detail, reference)

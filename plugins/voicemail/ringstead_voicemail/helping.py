@@ -53,6 +53,9 @@ def subscriber_state(session: TenantSession, subscriber_id: UUID) -> list[Subscr
                 topic="calls", title=_("The mailbox is full: callers leave no messages."), is_fault=True
             )
         )
+    else:
+        title = _("Calls that nobody answers go to voicemail.")
+        found.append(SubscriberState(topic="calls", title=title))
     if box.pin_locked_until is not None and box.pin_locked_until > datetime.now(UTC):
         found.append(
             SubscriberState(

@@ -26,6 +26,9 @@ export function toast(text, { undo } = {}) {
   startClock(box);
 }
 
+// Features say things in this way: document.dispatchEvent(new CustomEvent('say', { detail: text })).
+document.addEventListener('say', (event) => toast(event.detail));
+
 function closeButton(name) {
   const button = document.createElement('button');
   button.type = 'button';
@@ -318,3 +321,9 @@ adoptNotices();
 announceAgain();
 const moved = new URLSearchParams(location.search).get('moved');
 if (moved) document.getElementById(`grip-${moved}`)?.focus();
+
+// --- Tabs: the chosen one may lie outside of a narrow screen -----------------------------------------
+for (const tab of findAll('.tabs [aria-current]')) {
+  const row = tab.parentElement;
+  row.scrollLeft += tab.getBoundingClientRect().left - row.getBoundingClientRect().left;
+}

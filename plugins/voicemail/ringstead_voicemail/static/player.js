@@ -57,7 +57,9 @@ async function toggle(player) {
     await audio.play();
     markHeard(player);
   } catch (error) {
-    if (error.name !== 'AbortError') player.classList.add('is-broken');
+    if (error.name === 'AbortError') return;
+    showState(player, false);
+    document.dispatchEvent(new CustomEvent('say', { detail: player.dataset.broken }));
   }
 }
 
