@@ -4,6 +4,6 @@
 rows of a SELECT as CSV.
 """
 
-from ringstead.db.bulk import Lines, copy_out, insert_rows, stage
+from ringstead.db.bulk import Lines, copier, copy_out, insert_rows, stage
 
-__all__ = ["Lines", "copy_out", "insert_rows", "stage"]
+__all__ = ["Lines", "copier", "copy_out", "insert_rows", "stage"]

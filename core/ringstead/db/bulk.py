@@ -7,7 +7,7 @@ passes the policies of the table that it goes into. `COPY (SELECT …) TO` is al
 the conditions of the session, as every statement does.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -33,6 +33,9 @@ class Lines(NamedTuple):
     csv: bytes
 
 
+Copier = Callable[[Mapping[str, Any] | None], Generator[Lines, None, None]]
+
+
 def copy_out(
     session: TenantSession,
     statement: Select[Any],
@@ -46,15 +49,28 @@ def copy_out(
     `values` are its parameters. The transaction must stay open until the end; who stops earlier (close the iterator
     then) has canceled the statement, and the transaction with it.
     """
+    yield from copier(session, statement, delimiter=delimiter)(values)
+
+
+def copier(session: TenantSession, statement: Select[Any], *, delimiter: str = ",") -> Copier:
+    """`copy_out` of a statement that is run many times with other values: what it costs to write it is paid once."""
     scoped, ids = scoped_select(session, statement)
-    connection = session.connection()
-    compiled = scoped.compile(dialect=connection.dialect)
-    # A COPY takes no parameters on the wire: the driver writes them into the statement, as literals of their types.
-    expanded = compiled.construct_expanded_state({**(values or {}), **ids})
-    query = f"COPY ({expanded.statement}) TO STDOUT (FORMAT csv, DELIMITER '{_delimiter(delimiter)}')"
-    driver: Any = connection.connection.driver_connection
+    compiled = scoped.compile(dialect=session.connection().dialect)
+    options = f"(FORMAT csv, DELIMITER '{_delimiter(delimiter)}')"
+
+    def copy(values: Mapping[str, Any] | None = None) -> Generator[Lines, None, None]:
+        # A COPY takes no parameters on the wire: the driver writes them into the statement, as literals of their types.
+        expanded = compiled.construct_expanded_state({**(values or {}), **ids})
+        query = f"COPY ({expanded.statement}) TO STDOUT {options}"
+        return _copied(session, query, expanded.parameters)
+
+    return copy
+
+
+def _copied(session: TenantSession, query: str, parameters: Any) -> Generator[Lines, None, None]:
+    driver: Any = session.connection().connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(query, expanded.parameters):
+        with driver.cursor() as cursor, cursor.copy(query, parameters):
             is_over = False
             while not is_over:
                 lines, is_over = driver.wait(_some_lines(driver.pgconn))

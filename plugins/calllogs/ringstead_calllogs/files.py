@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, select
 
-from ringstead.api.bulk import copy_out
+from ringstead.api.bulk import copier
 from ringstead.api.cells import Lines, separator
 from ringstead.api.models import TenantSession
 from ringstead_calllogs.columns import csv_cells
@@ -82,10 +82,11 @@ def _csv(
     found = unpaged.subquery()
     cells = csv_cells(found.c, order.columns, order.locale, order.zone.key, order.words)
     statement = select(*cells).order_by(found.c.started_at.desc(), found.c.id.desc())
+    copy = copier(session, statement, delimiter=delimiter)
     rows = 0
     for looked, values in spans:
         told(rows, looked)
-        with closing(copy_out(session, statement, values, delimiter=delimiter)) as copied:
+        with closing(copy(values)) as copied:
             for some in copied:
                 rows += some.rows
                 yield some.csv
