@@ -198,7 +198,7 @@ def test_drafts_and_mistakes_have_no_violation(
     expect(page.get_by_role("region", name="Versions").get_by_role("listitem")).to_have_count(2)
     assert violations(page) == []
     page.goto(live_server.url(tansy, "/addresses", site="console"))
-    page.locator("#name").fill("https://voice.example.com")
+    page.locator("#name").fill("voice..example.com")
     page.get_by_role("button", name="Add").click()
     expect(page.locator(".errsum")).to_be_focused()
     assert violations(page) == []
