@@ -12,7 +12,7 @@ from ringstead.api.testing import Client, Tenants
 from ringstead.console.switching import FOR_ALL
 from ringstead.db.engine import Database
 from ringstead.plugins.enablement import enabled_plugins
-from ringstead.tenancy.models import AuditEntry, Organization, Partner
+from ringstead.tenancy.models import AuditEntry, Organization, Partner, PartnerFeature
 
 Console = Callable[..., Client]
 PAGE, TABLE = "/features/of/calllogs", "/features/organizations"
@@ -149,3 +149,55 @@ def test_support_looks_and_switches_nothing(tenants: Tenants, partner: Partner, 
         assert not client.get(path).html.select("main form[method=post] button[name=do], main button.primary")
     client.post_form(PAGE, {"do": "on"}, status=403)
     client.post_form(TABLE, {}, status=403)
+
+
+def test_a_trial_for_all_takes_nothing_from_who_has_it_for_good(
+    tenants: Tenants, partner: Partner, desk: Client, database: Database
+) -> None:
+    paid = tenants.organization(partner, "calllogs")
+    other = tenants.organization(partner)
+    desk.post_form("/features/of/calllogs", {"do": "trial", "until": day(3)}, status=303)
+    assert has(database, paid)
+    assert has(database, other)
+    with database.in_partner(partner.id) as session:
+        row = session.scalars(select(PartnerFeature)).one()
+        row.until = datetime.now(UTC) - timedelta(days=1)
+    assert has(database, paid)
+    assert not has(database, other)
+    assert "1 of 2" in line(desk)
+    desk.post_form("/features/of/calllogs", {"do": "forbid"}, status=303)
+    assert "0 of 2" in line(desk)
+
+
+def line(desk: Client) -> str:
+    """What the list says of call logs."""
+    return str(desk.get("/features").html.find("a", href=PAGE).find_parent("tr").get_text(" "))
+
+
+def test_a_trial_becomes_a_feature_for_good_without_a_gap(
+    tenants: Tenants, partner: Partner, desk: Client, database: Database
+) -> None:
+    org = tenants.organization(partner)
+    path = f"/organizations/{org.org_id}"
+    desk.post_form(
+        f"{path}/features", {"plugin": "calllogs", "enabled": "trial", "until": day(3)}, status=303
+    )
+    kept = [b for b in desk.get(path).html.select("button[name=enabled]") if b.get_text() == "Keep for good"]
+    assert [button["value"] for button in kept] == ["on"]
+    desk.post_form(f"{path}/features", {"plugin": "calllogs", "enabled": "on"}, status=303)
+    assert "Trial until" not in desk.get(path).text
+    assert has(database, org)
+
+
+def test_a_wrong_day_leaves_the_search_as_it_was(tenants: Tenants, partner: Partner, desk: Client) -> None:
+    for name in ("Bramble & Finch", "Larkspur Schools"):
+        org = tenants.organization(partner, name=name)
+    page = desk.get("/features/of/calllogs?q=lark")
+    (form,) = [
+        f
+        for f in page.html.select("form")
+        if f.select_one("input[name=until]") and f.select_one("input[name=org]")
+    ]
+    page = desk.post_form(form["action"], {"do": "trial", "org": str(org.org_id), "until": ""}, status=422)
+    assert page.html.select_one("#until-error") is not None
+    assert page.html.select_one("input[name=q]")["value"] == "lark"

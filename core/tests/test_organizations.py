@@ -15,12 +15,13 @@ from ringstead.api.testing import Client, Tenants
 from ringstead.blobs import org_blobs
 from ringstead.console.hours import situations
 from ringstead.db.engine import Database
-from ringstead.plugins.enablement import enabled_plugins
+from ringstead.plugins.enablement import enabled_plugins, set_features
 from ringstead.preferences.store import load, set_for_organization
 from ringstead.tenancy.calls import call_policy
 from ringstead.tenancy.models import (
     Account,
     AuditEntry,
+    FeaturePackage,
     Location,
     Membership,
     NumberRange,
@@ -118,6 +119,40 @@ def test_an_organization_begins_as_its_template_with_numbers_and_an_invited_admi
         assert session.scalars(select(Membership)).one().role == "org_admin"
     run_jobs()
     assert any(email in path.read_text() for path in (wsgi.settings.var_dir / "mail").glob("*.eml"))
+
+
+def test_a_template_gives_no_trial_and_nothing_that_is_off_for_all(
+    desk: Client, org: Organization, tenants: Tenants, partner: Partner, database: Database
+) -> None:
+    with database.run_as(org.org_id) as session:
+        set_features(session, ["voicemail"], True, datetime.now(UTC) + timedelta(days=9))
+    path = f"/organizations/{org.org_id}/settings"
+    desk.post_form(path, {"do": "template", "template": "School"}, status=303)
+    with database.in_partner(partner.id) as session:
+        template = session.scalars(select(OrganizationTemplate)).one()
+    assert template.content["features"] == ["calllogs"]
+    desk.post_form("/features/of/calllogs", {"do": "off"}, status=303)
+    make(desk, template=str(template.id))
+    with database.run_as(by_name(database, partner, "Larkspur Schools").org_id) as session:
+        assert enabled_plugins(session) == frozenset()
+
+
+def test_a_template_whose_package_is_gone_gives_nothing(
+    desk: Client, org: Organization, tenants: Tenants, partner: Partner, database: Database
+) -> None:
+    """Without its package, a new organization would have everything."""
+    package = tenants.package(partner, "calllogs", name="Basic")
+    path = f"/organizations/{org.org_id}/settings"
+    desk.post_form(path, {"do": "save", "name": org.name, "limit": "", "package": "Basic"}, status=303)
+    desk.post_form(path, {"do": "template", "template": "School"}, status=303)
+    with database.in_partner(partner.id) as session:
+        template = session.scalars(select(OrganizationTemplate)).one()
+        session.get_one(FeaturePackage, (partner.id, package.id)).name = "Basic 2027"
+    make(desk, template=str(template.id))
+    assert by_name(database, partner, "Larkspur Schools").package_id == package.id
+    desk.post_form(f"/packages/{package.id}", {"do": "remove", "instead": ""}, status=303)
+    page = make(desk, template=str(template.id), name="Others", status=422)
+    assert "The package of this template is gone" in problem_at(page, "template")
 
 
 @pytest.mark.parametrize(

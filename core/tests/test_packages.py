@@ -131,6 +131,38 @@ def test_a_package_says_who_decides(
     assert (found.locked_by == "package") == (who != "everybody")
 
 
+def test_admins_do_not_take_away_what_only_the_partner_gives(
+    tenants: Tenants, partner: Partner, org: Organization, portal: Console, database: Database
+) -> None:
+    """It would give them, and their people, all that the organization has."""
+    dear = tenants.package(partner, "calllogs", name="Dear", admins_give=False)
+    fern = tenants.person(org, role="org_admin")
+    tenants.give(fern.subscriber, dear)
+    admin = portal(fern)
+    path = f"/organization/subscribers/{fern.subscriber.id}/edit"
+    form = {"name": fern.subscriber.name, "extension": fern.subscriber.extension, "email": fern.account.email}
+    page = admin.post_form(path, {**form, "role": "org_admin", "package": ""}, status=422)
+    assert "Your provider gave this package" in page.html.find(id="package-error").get_text()
+    admin.post_form(path, {**form, "role": "org_admin", "package": "Dear"}, status=303)
+    with database.run_as(org.org_id) as session:
+        assert session.get_one(Subscriber, (org.org_id, fern.subscriber.id)).package_id == dear.id
+
+
+def test_two_admins_at_one_package_are_told(
+    tenants: Tenants, partner: Partner, console: Console, database: Database
+) -> None:
+    package = tenants.package(partner, "calllogs", name="Basic")
+    desk = console(tenants.staff(partner))
+    path = f"/packages/{package.id}"
+    base = desk.get(path).html.select_one("input[name=base]")["value"]
+    form = {"do": "save", "name": "Basic"}
+    desk.post_form(path, {**form, "base": base}, status=303)
+    page = desk.post_form(path, {**form, "name": "Mine", "base": base}, status=422)
+    assert "Somebody changed this package meanwhile" in page.text
+    newer = page.html.select_one("input[name=base]")["value"]
+    desk.post_form(path, {**form, "name": "Mine", "base": newer}, status=303)
+
+
 def test_admins_change_what_is_left_to_them(
     tenants: Tenants, partner: Partner, org: Organization, portal: Console, database: Database, wsgi: Any
 ) -> None:

@@ -22,6 +22,7 @@ from ringstead.tenancy.models import (
     Team,
     TeamMember,
 )
+from ringstead.tenancy.packages import plugins_of
 from ringstead.tenancy.words import set_words
 
 __all__ = [
@@ -34,8 +35,9 @@ __all__ = [
     "find_overseen",
     "find_people",
     "find_subscribers",
-    "name_colleagues",
     "has_feature",
+    "name_colleagues",
+    "plugins_of",
     "set_words",
     "situations_of",
 ]

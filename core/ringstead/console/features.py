@@ -135,6 +135,7 @@ def _one(context: TenantContext, request: Request) -> dict[str, Any]:
         **page,
         "line": line,
         "rows": rows,
+        "here": _here(request, info),
         "organizations": _total(request),
         "may_switch": context.can(SWITCH.name),
         "errors": {},
@@ -173,8 +174,14 @@ def change_one(context: TenantContext, request: Request) -> Any:
         request.flash(_("Saved. It holds from now on."))
     else:
         switch_one(request, organization, info, cast(Word, word), until)
-    query = {"q": q} if (q := request.POST.get("q", "")[:SEARCH_MAX].strip()) else {}
-    return HTTPSeeOther(request.route_path("core.console.features.one", plugin=info.name, _query=query))
+    return HTTPSeeOther(_here(request, info))
+
+
+def _here(request: Request, info: PluginInfo) -> str:
+    """The feature's page with the organizations that it shows now."""
+    named = {name: queried(request, name)[:SEARCH_MAX].strip() for name in ("q", "after")}
+    query = {name: text for name, text in named.items() if text}
+    return str(request.route_path("core.console.features.one", plugin=info.name, _query=query))
 
 
 def _wrong(field: str, choices: str) -> HTTPBadRequest:

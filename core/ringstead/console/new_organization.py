@@ -22,7 +22,7 @@ from ringstead.subscribers.forms import Offer, read_person
 from ringstead.tenancy import fields
 from ringstead.tenancy.directory import DirectoryRefused, create_organization
 from ringstead.tenancy.models import Organization, OrganizationTemplate
-from ringstead.tenancy.templates import NOTHING, write_template
+from ringstead.tenancy.templates import NOTHING, has_lost_package, write_template
 from ringstead.web.choices import COUNTRIES, countries
 
 _ = translations("ringstead")
@@ -195,6 +195,10 @@ def _content(request: Request, template: str, errors: dict[str, Any]) -> Any:
     if found is None:
         errors["template"] = _("There is no such template. Choose one of the list.")
         return NOTHING
+    if has_lost_package(request.db, found.content):
+        errors["template"] = _(
+            "The package of this template is gone. Choose another, or keep the template anew."
+        )
     return found.content
 
 

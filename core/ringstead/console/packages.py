@@ -1,5 +1,7 @@
 """Feature packages on the partner's console: which there are, what each gives, and who has them."""
 
+import hashlib
+import json
 from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
@@ -22,6 +24,7 @@ from ringstead.console.package_form import (
 from ringstead.console.switching import switchable
 from ringstead.db.base import new_id
 from ringstead.db.session import TenantSession
+from ringstead.plugins.enablement import refused_plugins
 from ringstead.subscribers.pages import unknown_act
 from ringstead.tenancy.addresses import id_of
 from ringstead.tenancy.models import FeaturePackage
@@ -100,8 +103,10 @@ def change(_context: TenantContext, request: Request) -> Any:
 
 
 def _named(request: Request) -> FeaturePackage:
+    """The package of the address; whoever changes it, waits for who is about to."""
     key = (request.site.partner.id, id_of(request.matchdict["package"]))
-    found: FeaturePackage | None = request.db.get(FeaturePackage, key)
+    lock = request.method == "POST" or None
+    found: FeaturePackage | None = request.db.get(FeaturePackage, key, with_for_update=lock)
     if found is None:
         raise HTTPNotFound
     return found
@@ -109,10 +114,14 @@ def _named(request: Request) -> FeaturePackage:
 
 def _save(request: Request, package: FeaturePackage | None) -> Any:
     draft = read_draft(request, package)
+    digest = _digest(package)
     if request.POST.get("do") == "preview":
         return _values(request, package, draft)
     if request.POST.get("do") != "save":
         raise unknown_act()
+    if not draft.errors and request.POST.get("base", digest) != digest:
+        text = _("Somebody changed this package meanwhile. Save again to put yours in its place.")
+        return refused(request, {**_values(request, package, draft), "banner": Banner(text, "warn")})
     if not draft.errors:
         draft.errors.update(_write(request, request.db, package, draft.package))
     if draft.errors:
@@ -123,6 +132,14 @@ def _save(request: Request, package: FeaturePackage | None) -> Any:
 
 
 _COLUMNS: Final = ("name", "features", "closed", "settings", "admins_give")
+
+
+def _digest(package: FeaturePackage | None) -> str:
+    """Changes whenever a package does; empty for a new one."""
+    if package is None:
+        return ""
+    values = json.dumps([getattr(package, name) for name in _COLUMNS], sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def _write(
@@ -172,13 +189,14 @@ def _remove(request: Request, package: FeaturePackage) -> Any:
 
 
 def _values(request: Request, package: FeaturePackage | None, draft: Draft) -> dict[str, Any]:
-    everything = frozenset(info.name for info in switchable(request.plugins))
+    everything = frozenset(info.name for info in switchable(request.plugins)) - refused_plugins(request.db)
     people, organizations = (0, 0) if package is None else usage(request.db).get(package.id, (0, 0))
     others = select(FeaturePackage.name).order_by(FeaturePackage.name)
     if package is not None:
         others = others.where(FeaturePackage.id != package.id)
     return {
         "package": package,
+        "base": _digest(package),
         "draft": draft.package,
         "parts_of": parts_of(request, draft),
         "menu": menu_of(request.plugins, everything, draft.package),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
-from pyramid.httpexceptions import HTTPBadRequest
+from pyramid.httpexceptions import HTTPBadRequest, HTTPNotFound
 from pyramid.request import Request
 
 from ringstead import audit
 from ringstead.api import Permission, PluginInfo, TenantContext, translations
-from ringstead.db.session import TenantSession
+from ringstead.db.session import TenantScopeMissing, TenantSession
 from ringstead.plugins.decisions import Decision, decisions, end_of, last_day
 from ringstead.plugins.enablement import allow_plugin, set_features, set_for_all
 from ringstead.plugins.registry import CORE, Registry
@@ -94,6 +94,15 @@ def switch(
     In the organization's own session, which is another transaction than the request's: the features, their audit
     entries and the news to other processes are committed together or not at all.
     """
+    try:
+        return _switch(request, organization, words, until)
+    except TenantScopeMissing:  # removed in the same moment
+        raise HTTPNotFound from None
+
+
+def _switch(
+    request: Request, organization: Organization, words: Mapping[str, Word], until: datetime | None
+) -> list[str]:
     changed = []
     with request.database.run_as(organization.org_id) as session:
         before = decisions(session)

@@ -2,7 +2,7 @@
 
 The later word holds. A partner that switches a feature on or off for all speaks for organizations to come as well; what
 an organization's page says afterwards holds for that organization. A trial is on until its end, and needs nobody to
-switch it off.
+switch it off; one for all takes nothing from organizations that have the feature for longer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,11 +66,20 @@ def _decide(plugin: str, own: Word | None, partner: PartnerFeature | None) -> De
         partner is not None
         and partner.for_all is not None
         and (own is None or own.changed_at <= partner.decided_at)
+        and not _outlasts(own, partner)
     ):
         return Decision(plugin, partner.for_all, partner.until, True, allowed)
     if own is None:
         return Decision(plugin, is_allowed=allowed)
     return Decision(plugin, own.enabled, own.until, False, allowed)
+
+
+def _outlasts(own: Word | None, partner: PartnerFeature) -> bool:
+    """Whether an organization has a feature for longer than a trial that its partner gives all: a trial takes nothing
+    away when it ends."""
+    if own is None or not own.enabled or not partner.for_all or partner.until is None:
+        return False
+    return own.until is None or own.until > partner.until
 
 
 def decisions(session: TenantSession) -> dict[str, Decision]:

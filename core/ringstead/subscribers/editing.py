@@ -1,6 +1,7 @@
 """The form of a subscriber: a new one, or one that there is."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from pyramid.request import Request
 from sqlalchemy import select
@@ -65,6 +66,8 @@ def change(context: TenantContext, request: Request) -> Any:
                 problems["role"] = _("That is you. Ask another admin to change this.")
             if person.email != before["email"]:
                 problems["email"] = _("That is you. Ask another admin to change this.")
+        if person is not None and not here.is_console and _takes_away(session, subscriber, person.package_id):
+            problems["package"] = _("Your provider gave this package. Ask them to change it.")
         if person is not None and not problems:
             problems = changes.change(request, session, subscriber, person)
         if person is None or problems:
@@ -95,6 +98,14 @@ def offer_of(
             packages.append(own)
     region = load(session, request.declared_settings)["core.region"]
     return forms.Offer(region, locations_of(session), by_name(packages))
+
+
+def _takes_away(session: TenantSession, subscriber: Subscriber, wanted: UUID | None) -> bool:
+    """Whether a package that only the partner may give would be taken from a subscriber."""
+    if subscriber.package_id is None or subscriber.package_id == wanted:
+        return False
+    own = session.get(FeaturePackage, (subscriber.partner_id, subscriber.package_id))
+    return own is None or not own.admins_give
 
 
 def _typed(request: Request) -> dict[str, str]:

@@ -56,8 +56,8 @@ class Profile:
     organization: Organization
     subscriber: Subscriber
     location: str
-    package: str
-    """The name of the package that holds for them; empty without one."""
+    package: str | None
+    """The name of the package that holds for them; None without one, empty when it is gone."""
     menu: tuple[NavItem, ...]
     """What they find in the menu of their portal."""
     sign_ins: tuple[SignIn, ...]
@@ -170,7 +170,7 @@ def _profile(request: Request, session: TenantSession, here: Desk, subscriber: S
         organization=here.organization,
         subscriber=subscriber,
         location="" if location is None else location.name,
-        package="" if package is None else package.name,
+        package=None if package is None else package.name,
         menu=tuple(_menu(request, session, package, [member.role for _account, member in members])),
         sign_ins=tuple(_sign_in(here, subscriber, account, member) for account, member in members),
         sessions=tuple((row, *browser_name(row.user_agent)) for row in session.scalars(browsers)),

@@ -156,6 +156,15 @@ class _Planner:
     def features(self) -> None:
         """What the partner says of plugins for all its organizations."""
         content = self.bundle.content
+        named = [(("features", plugin), plugin) for plugin in content.features]
+        named += [
+            (("packages", i, "features"), plugin)
+            for i, package in enumerate(content.packages)
+            for plugin in package.features or ()
+        ]
+        for key, plugin in named:
+            if plugin not in self.installed:
+                self._warn_not_installed(plugin, key)
         self.changes += partner_changes(self.rows, self.bundle.slug, content.partner, content.features)
 
     def _warn_not_installed(self, plugin: str, key: Key) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -267,7 +267,10 @@ class FeaturePackage(PartnerScoped, Base):
     """What a kind of subscriber has, of what their organization has; see `ringstead.tenancy.packages`."""
 
     __tablename__ = "feature_package"
-    __table_args__ = (UniqueConstraint("partner_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("partner_id", "name"),
+        Index("feature_package_name", "partner_id", text("lower(name)"), unique=True),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]

@@ -17,6 +17,8 @@ from ringstead_voicemail import messages
 from ringstead_voicemail.links import PATH, linked_message, read_token
 from ringstead_voicemail.mailboxes import lock_mailbox
 from ringstead_voicemail.message_views import playable, wants_json
+from ringstead_voicemail.models import Mailbox
+from ringstead_voicemail.notices import is_in_package
 from ringstead_voicemail.presenting import present
 
 _ = translations("ringstead_voicemail")
@@ -100,7 +102,8 @@ def _in_mailbox(context: TenantContext, request: Request, do: Callable[[TenantSe
         with request.database.run_as(org_id) as session:
             holds = session.scope.partner_id == context.partner.id and has_feature(session, "voicemail")
             row = linked_message(session, link_id) if holds else None
-            if row is None:
+            mailbox = None if row is None else session.get(Mailbox, (org_id, row.mailbox_id))
+            if mailbox is None or not is_in_package(session, mailbox):
                 raise HTTPNotFound
             return do(session, row)
     except TenantScopeMissing:

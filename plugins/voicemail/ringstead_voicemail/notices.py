@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from ringstead.api import EventListener, JobSpec
-from ringstead.api.directory import find_subscribers
+from ringstead.api.directory import find_subscribers, plugins_of
 from ringstead.api.models import TenantSession
 from ringstead.api.switch import Database
 from ringstead.api.work import Event, MailAttachment, queue_mail
@@ -43,11 +43,19 @@ def on_ready(session: TenantSession, event: Event) -> None:
     rows = read_messages(session, [event.mailbox_id], [event.message_id])
     if mailbox is None or mailbox.notify == "off" or not rows or rows[0].heard_at is not None:
         return
+    if not is_in_package(session, mailbox):
+        return
     verified = select(NotificationAddress.email).where(
         NotificationAddress.mailbox_id == mailbox.id, NotificationAddress.verified_at.is_not(None)
     )
     for email in session.scalars(verified.order_by(NotificationAddress.id)).all():
         _mail(session, mailbox, rows[0], email)
+
+
+def is_in_package(session: TenantSession, mailbox: Mailbox) -> bool:
+    """Whether a mailbox's owner has voicemail by their package; a shared one is nobody's own. Messages are kept, and
+    heard once the package has it (decision 0021)."""
+    return mailbox.subscriber_id is None or "voicemail" in plugins_of(session, mailbox.subscriber_id)
 
 
 def _mail(session: TenantSession, mailbox: Mailbox, row: Any, email: str) -> None:

@@ -322,6 +322,31 @@ def test_a_link_plays_nothing_where_voicemail_is_off(
     guest.get(f"{path}/audio", status=404)
 
 
+def test_nobody_without_voicemail_in_their_package_hears_of_messages(
+    wsgi: Any,
+    person: Person,
+    key: str,
+    notified: Callable[..., str],
+    run_jobs: Callable[..., None],
+    visitor: Callable[..., Client],
+    tenants: Tenants,
+) -> None:
+    """Messages are kept, and heard once the package has it."""
+    message = leave_recording(wsgi, key, person).json["message"]
+    path = open_link(wsgi, person, message)
+    guest = visitor(person.partner)
+    guest.get(path, status=200)
+    assert person.subscriber is not None
+    tenants.give(person.subscriber, tenants.package(person.partner, "calllogs"))
+    guest.get(path, status=404)
+    email = notified("attach")
+    leave_recording(wsgi, key, person)
+    run_jobs()
+    assert mails_to(wsgi, email) == []
+    tenants.give(person.subscriber, None)
+    guest.get(path, status=200)
+
+
 def test_nobody_mails_strangers_without_end(
     wsgi: Any, person: Person, key: str, portal: Callable[..., Client]
 ) -> None:
