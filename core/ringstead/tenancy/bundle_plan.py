@@ -156,7 +156,7 @@ class _Planner:
     def features(self) -> None:
         """What the partner says of plugins for all its organizations."""
         content = self.bundle.content
-        named = [(("features", plugin), plugin) for plugin in content.features]
+        named: list[tuple[Key, str]] = [(("features", plugin), plugin) for plugin in content.features]
         named += [
             (("packages", i, "features"), plugin)
             for i, package in enumerate(content.packages)
